@@ -14,7 +14,8 @@ the status details, with domain `digitalhuman`; fields that break a rule are in 
 how long to wait is in `RetryInfo`. Over HTTP the gateway answers `application/problem+json` with
 `type` (`urn:digitalhuman:error:<reason>`), `title`, `status`, `detail`, `instance`, `reason`,
 `recovery`, `code`, `requestId` and `violations`, and for clients of the vendor's sample
-`success: false` and `error`. A caller that does not know a reason goes by the gRPC code or the HTTP status.
+`success: false` and `error`. A caller that does not know a reason goes by the gRPC code or the
+HTTP status.
 
 This page is made by `make docs` from
 [`errors.proto`](../protos/digitalhuman/errors/v1/errors.proto).

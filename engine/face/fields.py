@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from engine.face.head import Head
-from engine.face.pose import Head as HeadPose
+from engine.face.pose import HeadPose
 from engine.face.ramps import Floats, ramp
 
 CELL = 8

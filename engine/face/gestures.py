@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from engine.face.pose import Head, Pose, ease
+from engine.face.pose import HeadPose, Pose, ease
 
 FADE_S = 0.3
 
@@ -23,12 +23,12 @@ def _swell(since_s: float, duration_s: float, fade_s: float = FADE_S) -> float:
 
 def _nod(since_s: float) -> Pose:
     bow = 0.5 * (1 - math.cos(2 * math.pi * since_s / 0.6))
-    return Pose(head=Head(pitch=0.13 * bow * _swell(since_s, 1.2, 0.15)), brow=0.2 * bow)
+    return Pose(head=HeadPose(pitch=0.13 * bow * _swell(since_s, 1.2, 0.15)), brow=0.2 * bow)
 
 
 def _shake(since_s: float) -> Pose:
     turn = math.sin(2 * math.pi * since_s / 0.7)
-    return Pose(head=Head(yaw=0.15 * turn * _swell(since_s, 1.4)))
+    return Pose(head=HeadPose(yaw=0.15 * turn * _swell(since_s, 1.4)))
 
 
 def _smile(since_s: float) -> Pose:
@@ -37,13 +37,15 @@ def _smile(since_s: float) -> Pose:
         mouth_open=0.04 * swell,
         mouth_round=-0.95 * swell,
         smile=0.9 * swell,
-        head=Head(pitch=-0.02 * swell, roll=0.03 * swell),
+        head=HeadPose(pitch=-0.02 * swell, roll=0.03 * swell),
     )
 
 
 def _look_aside(since_s: float) -> Pose:
     swell = _swell(since_s, 2.0, 0.35)
-    return Pose(gaze=(0.9 * swell, 0.1 * swell), head=Head(yaw=0.11 * swell, roll=-0.015 * swell))
+    return Pose(
+        gaze=(0.9 * swell, 0.1 * swell), head=HeadPose(yaw=0.11 * swell, roll=-0.015 * swell)
+    )
 
 
 def _greet(since_s: float) -> Pose:
@@ -54,7 +56,7 @@ def _greet(since_s: float) -> Pose:
         mouth_open=0.03 * swell,
         brow=0.7 * _swell(since_s, 1.2, 0.25),
         smile=0.5 * ease((since_s - 0.8) / 0.4) * swell,
-        head=Head(pitch=0.14 * bow, roll=0.05 * swell),
+        head=HeadPose(pitch=0.14 * bow, roll=0.05 * swell),
     )
 
 
@@ -66,14 +68,14 @@ def _shake_hands(since_s: float) -> Pose:
         mouth_round=-0.9 * swell,
         smile=0.8 * swell,
         brow=0.4 * swell,
-        head=Head(pitch=(0.09 + 0.05 * shaking) * swell, roll=-0.03 * swell),
+        head=HeadPose(pitch=(0.09 + 0.05 * shaking) * swell, roll=-0.03 * swell),
     )
 
 
 def _attend(since_s: float) -> Pose:
     swell = _swell(since_s, 2.4, 0.4)
     return Pose(
-        brow=0.35 * swell, smile=0.25 * swell, head=Head(pitch=0.03 * swell, roll=0.06 * swell)
+        brow=0.35 * swell, smile=0.25 * swell, head=HeadPose(pitch=0.03 * swell, roll=0.06 * swell)
     )
 
 

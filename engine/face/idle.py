@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from engine.face.pose import Head, Pose, ease
+from engine.face.pose import HeadPose, Pose, ease
 
 BREATH_PERIOD_S = 4.1
 BREATH_DM = 0.012
@@ -53,9 +53,9 @@ class IdleMotion:
             head=self._move(at_s),
         )
 
-    def _move(self, at_s: float) -> Head:
+    def _move(self, at_s: float) -> HeadPose:
         liveliness = 0.6 + 0.8 * self._energy
-        return Head(
+        return HeadPose(
             yaw=self._wander(at_s, 0.050, 0.55, 0) * liveliness,
             pitch=self._wander(at_s, 0.028, 0.72, 3) * liveliness - 0.02 * self._energy,
             roll=self._wander(at_s, 0.022, 0.47, 6) * liveliness,
@@ -104,7 +104,7 @@ def loop_pose(at_s: float) -> Pose:
     turn = 2 * math.pi * (at_s % LOOP_S) / LOOP_S
     return Pose(
         blink=max(blink_after(at_s % LOOP_S - blink_s) for blink_s in LOOP_BLINKS_S),
-        head=Head(
+        head=HeadPose(
             yaw=0.03 * math.sin(turn),
             pitch=0.015 * math.sin(2 * turn),
             roll=0.012 * (math.sin(turn + 1) - math.sin(1)),

@@ -10,7 +10,7 @@ Weights = tuple[float, float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
+class HeadPose:
     """Where the head is: turned right, bowed, and tilted in radians; moved aside, and the
     shoulders lifted by breath, in decimetres."""
 
@@ -20,8 +20,8 @@ class Head:
     sway: float = 0.0
     breath: float = 0.0
 
-    def __add__(self, other: "Head") -> "Head":
-        return Head(
+    def __add__(self, other: "HeadPose") -> "HeadPose":
+        return HeadPose(
             yaw=self.yaw + other.yaw,
             pitch=self.pitch + other.pitch,
             roll=self.roll + other.roll,
@@ -29,9 +29,9 @@ class Head:
             breath=self.breath + other.breath,
         )
 
-    def scaled(self, share: float) -> "Head":
+    def scaled(self, share: float) -> "HeadPose":
         """Return this, scaled from rest."""
-        return Head(
+        return HeadPose(
             yaw=self.yaw * share,
             pitch=self.pitch * share,
             roll=self.roll * share,
@@ -56,7 +56,7 @@ class Pose:
     gaze: tuple[float, float] = (0.0, 0.0)
     brow: float = 0.0
     smile: float = 0.0
-    head: Head = Head()
+    head: HeadPose = HeadPose()
 
 
 def pull(pose: Pose, towards: Pose, share: float) -> Pose:

@@ -23,8 +23,8 @@ from engine.workers.reports import (
     LOOPBACK,
     MAX_LINE_BYTES,
     Event,
-    Health,
     Ready,
+    WorkerHealth,
     read_settings_line,
     write_line,
 )
@@ -48,7 +48,7 @@ class FrontLine:
         """Report a notice to the front."""
         self.report(Event.of(notice))
 
-    def report(self, report: Ready | Event | Health) -> None:
+    def report(self, report: Ready | Event | WorkerHealth) -> None:
         """Write one report; aborts the connection, and so this process, if nobody reads."""
         if self._writer.transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
             log.error("front does not read")
@@ -95,7 +95,7 @@ async def _serve(
         line.report(Ready(port=port, drive_port=engine.drive_port))
         closed = asyncio.create_task(reader.read())
         while not closed.done():
-            line.report(Health(figures=engine.health()))
+            line.report(WorkerHealth(figures=engine.health()))
             await asyncio.wait((closed,), timeout=HEALTH_EVERY_S)
 
 

@@ -50,23 +50,23 @@ class Event(BaseModel):
         )
 
 
-class Health(BaseModel):
+class WorkerHealth(BaseModel):
     """The figures of the worker; also its heartbeat."""
 
     kind: Literal["health"] = "health"
     figures: Mapping[str, Any]
 
 
-Report = Annotated[Ready | Event | Health, Field(discriminator="kind")]
-_REPORT: TypeAdapter[Ready | Event | Health] = TypeAdapter(Report)
+Report = Annotated[Ready | Event | WorkerHealth, Field(discriminator="kind")]
+_REPORT: TypeAdapter[Ready | Event | WorkerHealth] = TypeAdapter(Report)
 
 
-def read_report(line: bytes) -> Ready | Event | Health:
+def read_report(line: bytes) -> Ready | Event | WorkerHealth:
     """Return a report; raises `ValueError` for anything else."""
     return _REPORT.validate_json(line)
 
 
-def write_line(report: Ready | Event | Health) -> bytes:
+def write_line(report: Ready | Event | WorkerHealth) -> bytes:
     """Return a report as one line."""
     return report.model_dump_json().encode() + b"\n"
 

@@ -23,8 +23,8 @@ from engine.workers.reports import (
     LOOPBACK,
     MAX_LINE_BYTES,
     Event,
-    Health,
     Ready,
+    WorkerHealth,
     read_report,
     write_settings,
 )
@@ -90,7 +90,7 @@ class Worker:
             match report:
                 case Event() as event:
                     on_notice(self, event.notice)
-                case Health() as health:
+                case WorkerHealth() as health:
                     self._figures = health.figures
                 case Ready():
                     # It was the first, and comes once.

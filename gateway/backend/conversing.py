@@ -31,14 +31,14 @@ LONGEST_PAUSE_S = 1.0
 
 _MOVES = frozenset({Reason.CONVERSATION_ELSEWHERE, Reason.CONVERSATION_MOVED})
 
-Call: TypeAlias = "grpc.aio.StreamStreamCall[pb.ConverseRequest, pb.ConverseResponse]"
+ConverseCall: TypeAlias = "grpc.aio.StreamStreamCall[pb.ConverseRequest, pb.ConverseResponse]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Opened:
     """A stream that was accepted with its first response; leaving its `life` cancels it."""
 
-    call: Call
+    call: ConverseCall
     first: pb.ConverseResponse
     rest: AsyncGenerator[pb.ConverseResponse, None]
     life: AsyncExitStack
@@ -147,7 +147,7 @@ class _Opening:
 
     async def _ask(self, address: str) -> _Opened:
         left_s = None if self._timeout_s is None else max(0.0, self._timeout_s - self._elapsed_s)
-        call: Call = self._speeches.at(address).Converse(
+        call: ConverseCall = self._speeches.at(address).Converse(
             timeout=left_s, metadata=outgoing_metadata(self._service_token)
         )
         async with AsyncExitStack() as life:
@@ -165,7 +165,7 @@ class _Opening:
         return _Opened(call=call, first=first, rest=responses, life=kept)
 
 
-async def _write(call: Call, inputs: AsyncGenerator[pb.ConverseRequest, None]) -> None:
+async def _write(call: ConverseCall, inputs: AsyncGenerator[pb.ConverseRequest, None]) -> None:
     """Write all inputs: the only writer of its call."""
     # The reader of the call gets the error.
     with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):

@@ -20,7 +20,7 @@ from aiortc.rtcrtpreceiver import RemoteStreamTrack
 from engine.audio.sound import TICK_S
 from engine.face.blendshape import TICKS_PER_POSE, PoseFeed, write_clock, write_pose
 from engine.face.performer import Performer
-from engine.face.pose import Head, Pose
+from engine.face.pose import HeadPose, Pose
 from tests.support.engine_cloud import Cloud, make_viewer_token
 
 SPEECH = Path(__file__).parents[1] / "data" / "speech" / "en_kokoro_af_heart_2.wav"
@@ -44,7 +44,7 @@ def test_a_pose_is_written_as_documented() -> None:
         gaze=(-0.5, 1),
         brow=0.3,
         smile=0,
-        head=Head(yaw=0.1, pitch=-0.05, roll=0.0001, sway=9, breath=0),
+        head=HeadPose(yaw=0.1, pitch=-0.05, roll=0.0001, sway=9, breath=0),
     )
     written = write_pose(pose, sequence=65537, media_time=2**32 + 960)
     assert POSE.unpack(written) == (

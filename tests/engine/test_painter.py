@@ -12,7 +12,7 @@ from engine.face.canvas import Background, prepare_canvas
 from engine.face.layout import Layout
 from engine.face.looks import LOOKS, MIA, Look
 from engine.face.painter import Painter, weigh_eyes, weigh_mouths
-from engine.face.pose import Head, Pose
+from engine.face.pose import HeadPose, Pose
 from engine.face.previews import paint_preview
 from engine.tasks.digital_humans import DIGITAL_HUMANS, PICTURES, DigitalHuman
 
@@ -98,10 +98,10 @@ def test_gaze_goes_to_the_side_it_is_told() -> None:
 
 @pytest.mark.parametrize(
     "head",
-    [Head(yaw=0.1), Head(pitch=0.1), Head(roll=0.1), Head(sway=0.1)],
+    [HeadPose(yaw=0.1), HeadPose(pitch=0.1), HeadPose(roll=0.1), HeadPose(sway=0.1)],
     ids=["yaw", "pitch", "roll", "sway"],
 )
-def test_head_moves_and_the_rest_stands_still(head: Head) -> None:
+def test_head_moves_and_the_rest_stands_still(head: HeadPose) -> None:
     rest, moved = paint(Pose()), paint(Pose(head=head))
     assert differ(rest[EYES], moved[EYES]) > 3
     corner = slice(0, 30), slice(0, 60)
@@ -110,7 +110,7 @@ def test_head_moves_and_the_rest_stands_still(head: Head) -> None:
 
 
 def test_breath_lifts_the_shoulders() -> None:
-    rest, breathed = paint(Pose()), paint(Pose(head=Head(breath=0.05)))
+    rest, breathed = paint(Pose()), paint(Pose(head=HeadPose(breath=0.05)))
     shoulder = slice(350, 420), slice(60, 160)
     assert differ(rest[shoulder], breathed[shoulder]) > 1
     assert differ(rest[EYES], breathed[EYES]) < 0.5
@@ -119,7 +119,7 @@ def test_breath_lifts_the_shoulders() -> None:
 def test_painting_goes_back_to_rest() -> None:
     painter = Painter(prepare_canvas(MIA, Layout.SQUARE, None))
     rest = painter.paint(Pose()).copy()
-    painter.paint(Pose(mouth_open=1.0, blink=1.0, head=Head(yaw=0.1)))
+    painter.paint(Pose(mouth_open=1.0, blink=1.0, head=HeadPose(yaw=0.1)))
     assert np.array_equal(painter.paint(Pose()), rest)
 
 

@@ -69,7 +69,7 @@ class Privilege:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claims:
+class TokenClaims:
     """The plain text of a token; times are Unix seconds."""
 
     app_id: int
@@ -92,7 +92,7 @@ def generate_token(
 ) -> str:
     """Return a token valid from `now` (Unix seconds) for `effective_s`; raises TokenInputError."""
     check_inputs(app_id=app_id, user_id=user_id, secret=secret, effective_s=effective_s)
-    claims = Claims(
+    claims = TokenClaims(
         app_id=app_id,
         user_id=user_id,
         nonce=secrets.randbits(32) - 2**31,
@@ -103,7 +103,7 @@ def generate_token(
     return _seal(claims, secret=secret.encode(), mode=mode)
 
 
-def open_token(token: str, *, secret: str) -> tuple[Mode, Claims]:
+def open_token(token: str, *, secret: str) -> tuple[Mode, TokenClaims]:
     """Decrypt a token and check its consistency but not its time; raises TokenRejectedError."""
     outer_expire, iv, ciphertext, mode = _unpack(token)
     try:
@@ -117,7 +117,7 @@ def open_token(token: str, *, secret: str) -> tuple[Mode, Claims]:
     return mode, claims
 
 
-def verify_token(token: str, *, app_id: int, user_id: str, secret: str, now: int) -> Claims:
+def verify_token(token: str, *, app_id: int, user_id: str, secret: str, now: int) -> TokenClaims:
     """Return the claims of a token that is genuine, this user's and not expired."""
     _, claims = open_token(token, secret=secret)
     if claims.app_id != app_id:
@@ -144,7 +144,7 @@ def check_inputs(*, app_id: object, user_id: object, secret: str, effective_s: i
         raise TokenInputError(TokenFault.EFFECTIVE_SECONDS, "the validity must be positive")
 
 
-def _seal(claims: Claims, *, secret: bytes, mode: Mode) -> str:
+def _seal(claims: TokenClaims, *, secret: bytes, mode: Mode) -> str:
     plaintext = _compact(
         {
             "app_id": claims.app_id,
@@ -210,7 +210,7 @@ def _decrypt(mode: Mode, secret: bytes, iv: bytes, ciphertext: bytes) -> bytes:
             return unpadder.update(padded) + unpadder.finalize()
 
 
-def _parse_claims(plaintext: bytes) -> Claims:
+def _parse_claims(plaintext: bytes) -> TokenClaims:
     """Parse, never compare: key order and spacing differ between the vendor's generators."""
     fields = json.loads(plaintext)
     match fields:
@@ -222,7 +222,7 @@ def _parse_claims(plaintext: bytes) -> Claims:
             "expire": int(expire),
             "payload": str(payload),
         }:
-            return Claims(
+            return TokenClaims(
                 app_id=app_id,
                 user_id=user_id,
                 nonce=nonce,

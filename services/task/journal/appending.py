@@ -41,7 +41,7 @@ class Append:
     """Under which the caller holds the conversation, if it does."""
 
 
-Outcome: TypeAlias = int | ServiceError
+AppendOutcome: TypeAlias = int | ServiceError
 """The last sequence of the conversation, or why nothing was appended."""
 _Waiting: TypeAlias = tuple[Append, "asyncio.Future[int]"]
 
@@ -103,7 +103,7 @@ def _set_error(future: "asyncio.Future[int]", error: Exception) -> None:
 
 async def append_all(
     appends: Sequence[Append], clock: Clock, transaction: Transaction
-) -> Sequence[Outcome]:
+) -> Sequence[AppendOutcome]:
     """Append to conversations, and return what became of each; a refusal affects no other."""
     logs = await _logs(transaction, {each.task_id for each in appends})
     now = clock()
@@ -199,7 +199,7 @@ def _ended(task: Task) -> ServiceError:
 
 async def _taken(
     transaction: Transaction, log: _Log | None, append: Append, *, now: datetime
-) -> Outcome:
+) -> AppendOutcome:
     if log is None or not log.task.is_seen_by(append.caller):
         return tables.not_found(append.task_id)
     if log.is_erased:

@@ -14,7 +14,7 @@ from services.runtime.failures.errors import ServiceError
 from services.task.domain.tasks import Clock, StopReason, Task, left, stopping
 from services.task.domain.usage import Budget, Overspent, Period, Window
 from services.task.ports import Journal
-from services.task.reconciliation.findings import Action, Finding, about
+from services.task.reconciliation.findings import Finding, FindingAction, about
 
 log = structlog.get_logger(__name__)
 
@@ -77,19 +77,19 @@ class Ends:
         """Return the tasks to end, and why."""
         return [
             *(
-                about(task, Action.STOP_TASK, f"its client is gone since {_moment(task)}")
+                about(task, FindingAction.STOP_TASK, f"its client is gone since {_moment(task)}")
                 for task in await self._absent()
             ),
             *(
                 about(
                     each.task,
-                    Action.STOP_TASK,
+                    FindingAction.STOP_TASK,
                     f"its user has used {each.spent_seconds} s, more than the budget",
                 )
                 for each in await self._overspent()
             ),
             *(
-                about(task, Action.STOP_TASK, f"its tenant has used {used_up}")
+                about(task, FindingAction.STOP_TASK, f"its tenant has used {used_up}")
                 for task, used_up in await self._over_quota()
             ),
         ]

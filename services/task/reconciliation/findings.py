@@ -10,7 +10,7 @@ from services.task.domain.tasks import Task, TaskState
 from services.task.ports import Avatar, AvatarState
 
 
-class Action(StrEnum):
+class FindingAction(StrEnum):
     """What is to be done."""
 
     STOP_TASK = "STOP_TASK"
@@ -22,7 +22,7 @@ class Action(StrEnum):
 class Finding:
     """Something to be done about a task, or an avatar without one; `reason` is for operators."""
 
-    action: Action
+    action: FindingAction
     reason: str
     stream_id: str
     tenant_id: str = DEFAULT_TENANT
@@ -36,7 +36,7 @@ class Finding:
         return is_operator or caller.sees(tenant_id=self.tenant_id, user_id=self.user_id)
 
 
-def about(task: Task, action: Action, reason: str) -> Finding:
+def about(task: Task, action: FindingAction, reason: str) -> Finding:
     """Return a finding about a task."""
     return Finding(
         action=action,
@@ -69,7 +69,7 @@ def is_stray(avatar: Avatar, owners: Collection[Task], *, owns_account: bool) ->
 def about_stray(avatar: Avatar) -> Finding:
     """Return that a stray avatar is to be stopped."""
     return Finding(
-        action=Action.STOP_AVATAR,
+        action=FindingAction.STOP_AVATAR,
         reason="no live task has this avatar",
         stream_id=avatar.stream_id,
         avatar_id=avatar.avatar_id,
@@ -79,17 +79,17 @@ def about_stray(avatar: Avatar) -> Finding:
 def _of_task(task: Task, avatars: Mapping[str, Avatar] | None, *, now: datetime) -> Finding | None:
     match task.state:
         case TaskState.STOPPING:
-            return about(task, Action.STOP_TASK, "its stop is not confirmed yet")
+            return about(task, FindingAction.STOP_TASK, "its stop is not confirmed yet")
         case TaskState.STREAMING if task.expire_time <= now:
-            return about(task, Action.STOP_TASK, "its time is over")
+            return about(task, FindingAction.STOP_TASK, "its time is over")
         case TaskState.STREAMING if task.is_unclaimed(now):
-            return about(task, Action.STOP_TASK, "its creator never claimed it")
+            return about(task, FindingAction.STOP_TASK, "its creator never claimed it")
         case TaskState.STREAMING:
             if avatars is None or _is_on_air(avatars.get(task.avatar_id)):
                 return None
-            return about(task, Action.CHECK_TASK, "the cloud does not list its avatar")
+            return about(task, FindingAction.CHECK_TASK, "the cloud does not list its avatar")
         case _ if avatars is not None:
-            return about(task, Action.CHECK_TASK, "it is not on air yet")
+            return about(task, FindingAction.CHECK_TASK, "it is not on air yet")
         case _:
             return None
 

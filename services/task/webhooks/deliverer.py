@@ -14,7 +14,7 @@ from services.task.jobs import Jobs
 from services.task.webhooks.bodies import body_of
 from services.task.webhooks.courier import Courier
 from services.task.webhooks.ports import WebhookStore
-from services.task.webhooks.telemetry import ATTEMPTS, Outcome
+from services.task.webhooks.telemetry import ATTEMPTS, AttemptOutcome
 from services.task.webhooks.webhook import Delivery, Failed, Receiver
 
 log = structlog.get_logger(__name__)
@@ -139,9 +139,9 @@ class Deliverer:
             if failure
         ]
         given_up = await self._store.settle(self._replica_id, delivered=delivered, failed=failed)
-        ATTEMPTS.labels(outcome=Outcome.DELIVERED.value).inc(len(delivered))
-        ATTEMPTS.labels(outcome=Outcome.FAILED.value).inc(len(failed) - len(given_up))
-        ATTEMPTS.labels(outcome=Outcome.GIVEN_UP.value).inc(len(given_up))
+        ATTEMPTS.labels(outcome=AttemptOutcome.DELIVERED.value).inc(len(delivered))
+        ATTEMPTS.labels(outcome=AttemptOutcome.FAILED.value).inc(len(failed) - len(given_up))
+        ATTEMPTS.labels(outcome=AttemptOutcome.GIVEN_UP.value).inc(len(given_up))
         for each in given_up:
             log.warning(
                 "webhook given up",

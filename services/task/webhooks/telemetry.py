@@ -5,7 +5,7 @@ from enum import StrEnum
 from prometheus_client import Counter
 
 
-class Outcome(StrEnum):
+class AttemptOutcome(StrEnum):
     """What became of an attempt."""
 
     DELIVERED = "delivered"
@@ -20,5 +20,5 @@ ATTEMPTS = Counter(
 )
 
 # A series that begins with its first count has no rate until the second.
-for _outcome in Outcome:
+for _outcome in AttemptOutcome:
     ATTEMPTS.labels(outcome=_outcome.value)
