@@ -47,7 +47,8 @@ class Line:
     async def events(self) -> AsyncIterator[Event]:
         """Yield the events of the conversation, each once and in order.
 
-        Raises GatewayError when the gateway ends the line, for an outage once it has lasted too long.
+        Raises GatewayError when the gateway ends the line; for an outage, once it has lasted too
+        long.
         """
         failures = 0
         while True:
