@@ -87,7 +87,7 @@ bench: $(INSTALLED) ## Measure conversations, on an otherwise idle machine
 # `make test` has them say and hear a share of it.
 .PHONY: eval
 eval: export PARLEY_LLM := small
-eval: $(INSTALLED) ## Have the models say and hear all that there is to test them with
+eval: $(INSTALLED) ## Evaluate speech recognition and synthesis on the whole corpus
 	@$(BIN)/parley models pull
 	$(BIN)/pytest tests/models --thorough
 	$(BIN)/python -m bench.spoken_numbers
@@ -97,7 +97,7 @@ eval: $(INSTALLED) ## Have the models say and hear all that there is to test the
 # Each run takes some minutes, prints JSON, and fails where anything was violated.
 .PHONY: chaos
 chaos: export GRPC_VERBOSITY := ERROR
-chaos: $(INSTALLED) ## Kill, pause and restart processes under load, and check what users were told
+chaos: $(INSTALLED) ## Kill, pause and restart processes under load, and check what users saw
 	$(BIN)/python -m bench.chaos --kills 300
 	$(BIN)/python -m bench.chaos --kills 300 --database postgres --replicas 2
 	$(BIN)/python -m bench.chaos --rolling 10 --database postgres --replicas 2

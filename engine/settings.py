@@ -101,7 +101,8 @@ class EngineSettings(BaseSettings):
         "ms", description="the unit of the callbacks' Timestamp: ms or s"
     )
     interrupted_status: Literal["ended", "interrupted"] = Field(
-        "ended", description="what an interrupted drive is told as: ended (4) or interrupted (5)"
+        "ended",
+        description="what an interrupted drive is reported as: ended (4) or interrupted (5)",
     )
     drive_ids: DriveIds = Field(
         DriveIds.SINGLE_USE,

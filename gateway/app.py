@@ -56,7 +56,7 @@ JSON_BYTES = 64 * 1024
 CALL_BYTES = 1024 * 1024
 """All that may be known of a call, each character escaped."""
 QUESTION_BYTES = 512 * 1024
-"""A question in writing that is too long is told its limit in characters up to here."""
+"""A question in writing that is too long is refused with its limit in characters up to here."""
 
 LOOPBACK_ORIGIN = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
 READABLE_HEADERS = ("Date", "Location", "Preference-Applied", "Retry-After", "X-Request-Id")

@@ -91,7 +91,7 @@ class GatewaySettings(LinkSettings):
     trusted_proxies: str = Field(
         "",
         description="addresses or networks of proxies whose X-Forwarded-For is believed, separated"
-        " by commas; callers are told apart by address",
+        " by commas; callers are distinguished by address",
     )
     max_connections: int = Field(
         4096, ge=16, le=100_000, description="connections held at once, at least 16"
@@ -125,7 +125,7 @@ class GatewaySettings(LinkSettings):
         ge=0,
         le=60,
         description="seconds that a gateway still serves, though not ready any more, when it is to"
-        " end: longer than a balancer takes to notice; 0 where it is told before",
+        " end: longer than a balancer takes to notice; 0 where it is notified before",
     )
     create_timeout_s: float = Field(
         65, gt=0, le=600, description="seconds that create-task waits for the avatar to be on air"

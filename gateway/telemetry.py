@@ -13,7 +13,9 @@ REQUEST_SECONDS = Histogram(
     ["route"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120),
 )
-PROBLEMS = Counter("parley_http_problems_total", "Failures told to clients, by reason.", ["reason"])
+PROBLEMS = Counter(
+    "parley_http_problems_total", "Failures reported to clients, by reason.", ["reason"]
+)
 TURNS = Counter("parley_http_turns_total", "Turns that ended, by outcome.", ["outcome"])
 INTERRUPTIONS = Counter("parley_http_interruptions_total", "Replies that were cut off.")
 FIRST_SOUND_SECONDS = Histogram(

@@ -1,4 +1,4 @@
-"""What there is to choose from: personas, digital humans and voices."""
+"""The choices: personas, digital humans and voices."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

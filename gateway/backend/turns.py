@@ -103,7 +103,7 @@ def interruption() -> list[pb.ConverseRequest]:
 
 
 def tool_result(call_id: str, result: str, *, failed: bool) -> list[pb.ConverseRequest]:
-    """Return the requests that tell what a function of the app returned."""
+    """Return the requests that pass on what a function of the app returned."""
     answer = pb.ConverseToolResult(call_id=call_id, result=result, failed=failed)
     return [pb.ConverseRequest(tool_result=answer)]
 

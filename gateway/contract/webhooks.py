@@ -25,7 +25,7 @@ WebhookEventType = Literal[
 
 
 class AddWebhookBody(JsonRequest):
-    """Where to be told of what."""
+    """Where to be notified, and of what."""
 
     url: Text = Field(
         description="Where to send events: https, or http to a loopback address.",
@@ -39,7 +39,7 @@ class AddWebhookBody(JsonRequest):
     event_types: Annotated[list[WebhookEventType], FailFast()] = Field(
         default=[],
         max_length=32,
-        description="What to be told of; none: everything, also what later versions add.",
+        description="Which events to receive; none: all, also those that later versions add.",
         json_schema_extra={"uniqueItems": True},
     )
 

@@ -1,4 +1,4 @@
-"""Turns the services' messages into the objects of the contract: tasks, and what there is."""
+"""Turns the services' messages into the objects of the contract: tasks, personas and voices."""
 
 from typing import Any, Protocol
 

@@ -255,7 +255,7 @@ def require_audio_type(media_type: str) -> None:
 
 
 def refusal_error(refusal: Refusal) -> ServiceError:
-    """Return a refusal as the error that a client is told."""
+    """Return a refusal as the error that a client gets."""
     return refused(FAULTS[refusal.fault], FIELD, refusal.rule, refusal.description)
 
 

@@ -1,4 +1,4 @@
-"""What the gateway and the process that decodes tell each other."""
+"""The messages between the gateway and the process that decodes."""
 
 import struct
 

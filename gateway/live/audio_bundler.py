@@ -38,7 +38,7 @@ UNFINISHED_BYTES = byte_count(1.5, RATE_HERTZ)
 """After this much quiet, speech ends a finished utterance, and an unfinished one."""
 
 WORDS_BYTES = byte_count(1.0, RATE_HERTZ)
-"""After this much quiet, a recognizer has told all the words before it."""
+"""After this much quiet, a recognizer has returned all the words before it."""
 
 _PCM16 = np.dtype("<i2")
 
@@ -56,8 +56,8 @@ class AudioBundler:
 
     When utterances end by `commit`, only onsets matter before it, and that words are shown while
     they are spoken: all other bundles are full, with a second of audio once nobody has spoken for a
-    second. The flush before the `commit` leaves no delay; a voice that is too soft to be told from
-    the room is noticed up to a second late.
+    second. The flush before the `commit` leaves no delay; a voice that is too soft to be
+    distinguished from the room is noticed up to a second late.
     """
 
     def __init__(self, pass_on: Callable[[bytes], None], *, ends_by_silence: bool) -> None:

@@ -128,7 +128,7 @@ class ResumableStream:
             await self._return()
 
     async def _return(self) -> None:
-        """Go back to the last event that is on record as the client was told of it.
+        """Go back to the last event that is on record as the client was sent it.
 
         The next replica was faster, and has given the numbers of later ones to events of its own.
         """

@@ -21,7 +21,7 @@ class Deployment:
 
 
 class ConfigRoutes:
-    """Lists what there is to choose."""
+    """Lists the choices of a deployment."""
 
     def __init__(self, *, catalogue: Catalogue, deployment: Deployment) -> None:
         self._catalogue = catalogue
@@ -32,7 +32,7 @@ class ConfigRoutes:
         router = APIRouter(prefix="/api", tags=["viewers"])
         router.get(
             "/config",
-            summary="Get what there is to choose",
+            summary="List personas, digital humans and languages to choose from",
             response_model_exclude_none=True,
             responses=failures(),
         )(self.get_config)

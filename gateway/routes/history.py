@@ -127,7 +127,7 @@ class HistoryRoutes:
             Header(alias="Last-Event-ID", description="As `after`, and before it."),
         ] = None,
     ) -> Response:
-        """Tell the task as it is, then its events as they happen, until its final state."""
+        """Stream the task as it is, then its events as they happen, until its final state."""
         resumed = after if last_event_id is None else last_event_id
         events = self._events(task_id, resumed, request.url.path)
         async with asyncio.timeout(CALL_TIMEOUT_S):

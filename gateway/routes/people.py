@@ -59,7 +59,7 @@ class PeopleRoutes:
         The last one has the `record` `end`; without it, something is missing.
         """
         records = kept_of(self._backend, body.user_id, instance=request.url.path)
-        # A task service that cannot be asked is told by the status.
+        # A task service that cannot be reached shows in the status.
         first = await anext(records)
         return StreamingResponse(
             _lines(first, records, instance=request.url.path),

@@ -143,7 +143,7 @@ class TalkRoutes:
     async def talk_to_ai(self, request: Request, prefer: Prefer = None) -> Response:
         """Ask in speech or writing, and hear the answer from the avatar.
 
-        With `Accept: text/event-stream` the turn is told while it goes on. A question that was
+        With `Accept: text/event-stream` the turn is streamed while it goes on. A question that was
         sent whole is answered, also when its client leaves; with `cutOnLeave` that cuts it off.
         """
         question = await read_question(
@@ -190,7 +190,7 @@ class TalkRoutes:
         return Done(message="Interrupted")
 
     async def return_result(self, body: ToolResultBody) -> Done:
-        """Tell the model what a function returned that the event `tool_called` asked for.
+        """Pass on to the model what a function returned that the event `tool_called` asked for.
 
         Of several results the first counts; one that is not waited for is a success, too.
         """

@@ -41,7 +41,7 @@ PageSize = Annotated[int, Query(alias="pageSize", ge=1, le=LARGEST_PAGE)]
 
 
 class WebhookRoutes:
-    """Manages webhooks, and tells who did what."""
+    """Manages webhooks, and lists who did what."""
 
     def __init__(self, *, backend: Backend) -> None:
         self._backend = backend
@@ -94,7 +94,7 @@ class WebhookRoutes:
         )(self.test_webhook)
         router.get(
             "/webhooks/{webhookId}/dead-letters",
-            summary="List what a webhook could not be told",
+            summary="List what could not be delivered to a webhook",
             response_model_exclude_none=True,
             responses=failures(Reason.INVALID_REQUEST, Reason.WEBHOOK_NOT_FOUND),
         )(self.list_dead_letters)
@@ -108,7 +108,7 @@ class WebhookRoutes:
         )(self.replay)
         router.get(
             "/audit",
-            summary="Tell who did what",
+            summary="List who did what",
             response_model_exclude_none=True,
             responses=failures(Reason.INVALID_REQUEST),
         )(self.list_audit)
@@ -132,7 +132,7 @@ class WebhookRoutes:
         return WebhookWithSecret(webhook=from_webhook(added.webhook), secret=added.secret)
 
     async def remove_webhook(self, webhook_id: WebhookIdInPath) -> WebhookRemoved:
-        """Remove a webhook with everything that it was still to be told."""
+        """Remove a webhook, with every event that was still to be delivered to it."""
         await self._backend.ask(
             self._backend.webhooks.RemoveWebhook, pb.RemoveWebhookRequest(webhook_id=webhook_id)
         )

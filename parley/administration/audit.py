@@ -27,7 +27,7 @@ def list_audit(
     api_key: ApiKey = None,
     tenant: Tenant = None,
 ) -> None:
-    """Tell who did what, the newest first."""
+    """List who did what, newest first."""
     given = {"actor": actor, "action": action, "subject": subject}
     params = {name: value for name, value in given.items() if value is not None}
 

@@ -16,7 +16,7 @@ from parley.terminal.escaping import printable
 
 def reconcile(
     is_dry: Annotated[
-        bool, typer.Option("--dry-run", help="Only tell what would be done.")
+        bool, typer.Option("--dry-run", help="Only report what would be done.")
     ] = False,
     url: Url = None,
     api_key: ApiKey = None,

@@ -1,4 +1,4 @@
-"""`parley webhooks`: who is told of what happens."""
+"""`parley webhooks`: who is notified of what happens."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -55,7 +55,7 @@ def list_webhooks(
 def remove_webhook(
     webhook_id: WebhookId, url: Url = None, api_key: ApiKey = None, tenant: Tenant = None
 ) -> None:
-    """Remove a webhook with everything that it was still to be told."""
+    """Remove a webhook, with every event that was still to be delivered to it."""
 
     async def remove(gateway: Gateway) -> None:
         await gateway.remove_webhook(webhook_id)
@@ -111,7 +111,7 @@ def list_dead_letters(
     api_key: ApiKey = None,
     tenant: Tenant = None,
 ) -> None:
-    """List the events that a webhook could not be told for a day, or replay them."""
+    """List the events that could not be delivered to a webhook for a day, or replay them."""
 
     async def work(gateway: Gateway) -> None:
         if is_replayed:

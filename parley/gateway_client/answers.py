@@ -38,7 +38,7 @@ class Event:
 
 
 async def events_of(lines: AsyncIterator[str]) -> AsyncIterator[Event]:
-    """Yield what is told by a stream of server-sent events."""
+    """Yield the events of a stream of server-sent events."""
     name, data = "message", ""
     async for line in lines:
         field, _, value = line.partition(":")

@@ -185,7 +185,7 @@ class Gateway:
         return await self._call("POST", _webhook(webhook_id, "test"))
 
     async def dead_letters(self, webhook_id: str) -> list[Json]:
-        """Return all events that a webhook could not be told."""
+        """Return all events that could not be delivered to a webhook."""
         path = _webhook(webhook_id, "dead-letters")
         return [each async for each in self._listed(path, "deadLetters", {})]
 

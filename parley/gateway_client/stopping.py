@@ -1,4 +1,4 @@
-"""Stops tasks, and tells a console about each."""
+"""Stops tasks, and reports each on a console."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What a `parley up` that runs here was told, for the commands that people type beside it."""
+"""The options of a `parley up` that runs here, for the commands that people type beside it."""
 
 import json
 import os

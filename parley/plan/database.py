@@ -94,7 +94,7 @@ def _check_address(database: str) -> None:
 
 def _bad_address(why: str) -> DatabaseError:
     return DatabaseError(
-        f"PostgreSQL cannot be told from this address: {why}", remedy="Correct the address in"
+        f"PostgreSQL cannot be found at this address: {why}", remedy="Correct the address in"
     )
 
 

@@ -30,7 +30,7 @@ _AGAIN_S = 1.0
 
 
 class Supervisor:
-    """One run of planned processes, told about on a console."""
+    """One run of planned processes, reported on a console."""
 
     def __init__(
         self, planned: Sequence[Process], environment: Mapping[str, str], console: Console

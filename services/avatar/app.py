@@ -40,7 +40,7 @@ from services.runtime.serving.server import Serving, ServingOptions, serving
 log = structlog.get_logger(__name__)
 
 CUT_OFF_S = 3.0
-"""How long drives may take to end and to tell their callers once they are cut off."""
+"""How long drives may take to end and to report to their callers once they are cut off."""
 
 SERVICE = avatar_pb2.DESCRIPTOR.services_by_name["AvatarService"].full_name
 

@@ -102,7 +102,7 @@ class Drives:
             running.drive.on_report(drive_id, report, late_s=late_s)
 
     def cut_off(self) -> None:
-        """Have all drives end; their callers are told how much was heard."""
+        """Have all drives end; their callers learn how much was heard."""
         for each in self._running.values():
             each.drive.interrupt()
 

@@ -31,7 +31,7 @@ class DriveOffer(Protocol):
     def connect(
         self, *, sample_rate_hertz: int, on_lost: Callable[[], None]
     ) -> AbstractAsyncContextManager[AudioSink]:
-        """Connect; leaving without an error tells the cloud that the audio is complete.
+        """Connect; leaving without an error reports to the cloud that the audio is complete.
 
         Entering raises ServiceError. Leaving raises DriveLostError if the connection broke.
         `on_lost` is called once, when the connection has ended for any reason.

@@ -1,4 +1,4 @@
-"""Sets up webhooks: what tells them of events, and what answers calls about them."""
+"""Sets up webhooks: what delivers events to them, and what answers calls about them."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,7 +22,7 @@ from services.task.webhooks.servicer import WebhookServicer
 async def delivery(
     settings: TaskSettings, storage: Storage, clock: Clock, replica: Replica
 ) -> AsyncIterator[WebhookServicer]:
-    """Tell webhooks of events while the block is open."""
+    """Deliver events to webhooks while the block is open."""
     network = PublicNetwork([ip_network(each) for each in split_list(settings.webhook_networks)])
     vault = Vault(split_list(settings.encryption_keys.get_secret_value()))
     async with courier_to(network, vault, clock) as courier, Jobs() as jobs:

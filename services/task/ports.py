@@ -88,7 +88,7 @@ class Request:
 
 SHORTEST_WAIT_S = 2.0
 LONGEST_WAIT_S = 60.0
-"""Between these a caller who is over a quota is told to wait."""
+"""Between these a caller who is over a quota is asked to wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Removes what was said, tasks and what is told of them, once they are too old to be kept."""
+"""Removes what was said, tasks and what is recorded of them, once they are too old to be kept."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -23,7 +23,7 @@ OpenStorage: TypeAlias = Callable[
 def storage_of(
     settings: DatabaseSettings, clock: Clock, steady: SteadyClock
 ) -> AbstractAsyncContextManager[Storage]:
-    """Return the storage to open; `clock` tells the time of `steady`. It raises DatabaseError."""
+    """Return the storage to open; `clock` gives the time of `steady`. It raises DatabaseError."""
     if url := settings.database_url:
         listen_url = settings.database_listen
         return postgres_storage(

@@ -35,14 +35,14 @@ for _kind in ("task", "conversation"):
 
 
 def note_live(tasks: Iterable[Task]) -> None:
-    """Tell how many tasks are live, in all replicas."""
+    """Report how many tasks are live, in all replicas."""
     numbers = Counts(task.state for task in tasks)
     for state in LIVE_STATES:
         TASKS.labels(state=state.value).set(numbers[state])
 
 
 def forget_live() -> None:
-    """Tell nothing of live tasks any more: another replica does."""
+    """Report live tasks no longer: another replica does."""
     TASKS.clear()
 
 

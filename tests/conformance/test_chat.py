@@ -84,7 +84,7 @@ async def test_tool_calls(subject: Subject) -> None:
 
 
 async def test_usage(subject: Subject) -> None:
-    """The tokens of a reply are told as the vendor counts them."""
+    """The tokens of a reply are reported as the vendor counts them."""
     async with subject.chat() as (model, server):
         items = [item async for item in model.stream(GREETING)]
     reply = server.reply

@@ -88,7 +88,7 @@ async def test_turn_end(subject: Subject) -> None:
 
 
 async def test_likely_turn_end(subject: Subject) -> None:
-    """A likely end is told before the certain one, and taken back when the user goes on."""
+    """A likely end is reported before the certain one, and taken back when the user goes on."""
     async with subject.recognizer() as (recognizer, server):
         server.utterance = Utterance(ends_itself=True)
         endless = sound(then=asyncio.Event())

@@ -35,12 +35,12 @@ async def test_wrong_key(subject: Subject) -> None:
 
 
 async def test_quota(subject: Subject) -> None:
-    """An account without money or quota is told apart from other refusals."""
+    """An account without money or quota is distinguished from other refusals."""
     assert isinstance(await failure(subject, Trouble.QUOTA), ProviderQuotaError)
 
 
 async def test_rate_limit(subject: Subject) -> None:
-    """Too many requests are told apart from other refusals, with how long to wait if it is said."""
+    """Too many requests are distinguished from other refusals, with the wait if it is given."""
     error = await failure(subject, Trouble.RATE_LIMIT)
     assert isinstance(error, ProviderQuotaError)
     async with subject.server() as server:

@@ -1,4 +1,4 @@
-"""The gateway goes down while clients are served: each is told, and nothing fails unforeseen."""
+"""The gateway goes down while clients are served: each is told, and nothing fails unexpectedly."""
 
 import asyncio
 import logging

@@ -148,7 +148,7 @@ export interface paths {
         };
         /**
          * Watch a task
-         * @description Tell the task as it is, then its events as they happen, until its final state.
+         * @description Stream the task as it is, then its events as they happen, until its final state.
          */
         get: operations["watch_task_api_digital_human_tasks__taskId__events_get"];
         put?: never;
@@ -172,7 +172,7 @@ export interface paths {
          * Ask the digital human
          * @description Ask in speech or writing, and hear the answer from the avatar.
          *
-         *     With `Accept: text/event-stream` the turn is told while it goes on. A question that was
+         *     With `Accept: text/event-stream` the turn is streamed while it goes on. A question that was
          *     sent whole is answered, also when its client leaves; with `cutOnLeave` that cuts it off.
          */
         post: operations["talk_to_ai_api_digital_human_talk_to_ai_post"];
@@ -278,7 +278,7 @@ export interface paths {
         put?: never;
         /**
          * Return what a function of the app did
-         * @description Tell the model what a function returned that the event `tool_called` asked for.
+         * @description Pass on to the model what a function returned that the event `tool_called` asked for.
          *
          *     Of several results the first counts; one that is not waited for is a success, too.
          */
@@ -534,7 +534,7 @@ export interface paths {
         post?: never;
         /**
          * Remove a webhook
-         * @description Remove a webhook with everything that it was still to be told.
+         * @description Remove a webhook, with every event that was still to be delivered to it.
          */
         delete: operations["remove_webhook_api_digital_human_webhooks__webhookId__delete"];
         options?: never;
@@ -590,7 +590,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List what a webhook could not be told
+         * List what could not be delivered to a webhook
          * @description Return the events that could not be delivered for a day, the oldest first.
          */
         get: operations["list_dead_letters_api_digital_human_webhooks__webhookId__dead_letters_get"];
@@ -630,7 +630,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Tell who did what
+         * List who did what
          * @description Return who did what, the newest first.
          */
         get: operations["list_audit_api_digital_human_audit_get"];
@@ -710,7 +710,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Get what there is to choose
+         * List personas, digital humans and languages to choose from
          * @description Return the personas, the digital humans, the languages and the limits.
          */
         get: operations["get_config_api_config_get"];
@@ -806,7 +806,7 @@ export interface components {
         };
         /**
          * AddWebhookBody
-         * @description Where to be told of what.
+         * @description Where to be notified, and of what.
          */
         AddWebhookBody: {
             /**
@@ -822,7 +822,7 @@ export interface components {
             description: string | null;
             /**
              * Eventtypes
-             * @description What to be told of; none: everything, also what later versions add.
+             * @description Which events to receive; none: all, also those that later versions add.
              * @default []
              */
             eventTypes: ("task.on_air" | "task.ended" | "turn.finished" | "turn.interrupted" | "turn.failed" | "provider.failed" | "quota.near")[] | null;

@@ -43,7 +43,7 @@ Row: TypeAlias = asyncpg.Record
 
 
 class DatabaseError(Exception):
-    """The database refuses us; the message tells an operator why, without secrets."""
+    """The database refuses us; the message says why, without secrets."""
 
 
 class DatabaseAwayError(Exception):

@@ -60,7 +60,7 @@ class Replica:
         return self._beating_since <= at and not self._is_overdue(self.now())
 
     async def beat(self) -> None:
-        """Tell the others that this replica lives; raises DatabaseAwayError."""
+        """Let the others know that this replica lives; raises DatabaseAwayError."""
         # The time before: the database may count from any moment after it.
         began = self.now()
         try:
@@ -89,7 +89,7 @@ class Replica:
         await self._database.ask(_SWEEP)
 
     async def leave(self) -> None:
-        """Tell the others that this replica is gone."""
+        """Let the others know that this replica is gone."""
         with suppress(DatabaseAwayError):
             await self._database.ask(_LEAVE, self.replica_id)
 

@@ -25,7 +25,7 @@ LONGEST_TURN_S = 120.0
 class Admission:
     """Holds creates back while the account has no place, as each would take a turn of the limit.
 
-    How many avatars it may have the cloud tells by refusing only: it is full from then until a
+    How many avatars it may have the cloud shows by refusing only: it is full from then until a
     create succeeds, or is refused for another reason. One is tried every PROBE_S, for avatars that
     end by themselves, and one whenever an avatar was stopped.
     """

@@ -139,7 +139,7 @@ class StreamTask(Message):
 
 
 class ListedTask(StreamTask):
-    """One of the running tasks, which can be told only by its id."""
+    """One of the running tasks, which can be recognised only by its id."""
 
     task_id: Id
 

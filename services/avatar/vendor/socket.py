@@ -85,7 +85,8 @@ async def drive_socket(
     proxy_of: ProxyOf,
     on_lost: Callable[[], None],
 ) -> AsyncIterator[DriveSocket]:
-    """Start an opened drive; leaving without an error tells the cloud that the audio is complete.
+    """Start an opened drive; leaving without an error reports to the cloud that the audio is
+    complete.
 
     `on_lost` is called once, when the connection ends for any reason. Raises ServiceError if the
     server cannot be reached or is not trusted, DriveLostError if it fails.

@@ -16,7 +16,7 @@ DOMAIN = "digitalhuman"
 
 MOST_MESSAGE_BYTES = 900
 MOST_VIOLATION_BYTES = 3_000
-"""What a caller is told of one failure. It travels in the trailers, encoded and partly twice, and a
+"""What a caller learns of one failure. It travels in the trailers, encoded and partly twice, and a
 peer refuses trailers beyond 8 KiB, with an error of its own."""
 
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 
 class RetrySchedule:
-    """Tells each refused caller a time of its own, `apart_s` after that of the one before.
+    """Gives each refused caller a time of its own, `apart_s` after that of the one before.
 
-    So no more come back at once than can be served. Whoever would be told more than `longest_s`
-    is told some time in its second half, as the schedule is then too long to be relied on.
+    So no more come back at once than can be served. Whoever would be given more than `longest_s`
+    is given some time in its second half, as the schedule is then too long to be relied on.
     """
 
     def __init__(

@@ -62,7 +62,7 @@ class ProcessSettings(CheckedTexts, BaseSettings):
     metrics_host: Host = Field(
         default="127.0.0.1",
         validation_alias="PARLEY_METRICS_HOST",
-        description="address at which processes show metrics on their ports for them; they tell"
+        description="address at which processes show metrics on their ports for them; they show"
         " whoever can reach it",
     )
 

@@ -29,7 +29,7 @@ def changed(encoded: bytes, update: pb.CallFacts) -> bytes:
 
 
 def check_client_tools(facts: pb.CallFacts) -> None:
-    """Refuse functions of the app that cannot be told from each other, or called."""
+    """Refuse functions of the app that cannot be distinguished, or called."""
     names: set[str] = set()
     for at, tool in enumerate(facts.client_tools.tools):
         place = f"facts.client_tools.tools[{at}]"

@@ -183,7 +183,7 @@ class TaskServicer(TaskServiceServicer):
     async def _refresh_avatar(self, avatar_id: str) -> Task:
         """Refresh the task of an avatar, whosever it is: the cloud's callbacks name no tenant.
 
-        Only a caller who sees it is told of it. Raises ServiceError with TASK_NOT_FOUND.
+        Only a caller who may see it learns of it. Raises ServiceError with TASK_NOT_FOUND.
         """
         task = await self._journal.of_avatar(avatar_id)
         if task is not None:

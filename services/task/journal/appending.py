@@ -297,7 +297,7 @@ async def _write_rows(transaction: Transaction, logs: Mapping[str, _Log], *, now
             if isinstance(event.change, TurnClosed)
         ],
     )
-    await outbox.tell(
+    await outbox.enqueue(
         transaction,
         [
             notice

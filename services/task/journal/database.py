@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class DatabaseError(Exception):
-    """The database cannot be opened; the message tells an operator why, without secrets."""
+    """The database cannot be opened; the message says why, without secrets."""
 
 
 class Transaction(Protocol):

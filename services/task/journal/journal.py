@@ -417,4 +417,4 @@ class SqlJournal:
     async def _note_state(self, transaction: Transaction, task: Task) -> None:
         now = self._clock()
         sequence = await record.note(transaction, task.task_id, task_to_content(task), now=now)
-        await outbox.tell(transaction, outbox.of_state(task, sequence), now=now)
+        await outbox.enqueue(transaction, outbox.of_state(task, sequence), now=now)

@@ -18,7 +18,7 @@ from services.task.ports import LEASE_S, Lease, Replica, StaleLeaseError, first_
 from services.task.telemetry import LEASE_MOVES
 
 _LEASE_MICROS = int(LEASE_S * 1_000_000)
-# Long enough that whoever asks for the owner of a conversation is told its address.
+# Long enough that whoever asks for the owner of a conversation gets its address.
 _FORGOTTEN_MICROS = 3600 * 1_000_000
 
 

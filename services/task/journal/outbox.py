@@ -1,7 +1,7 @@
-"""What webhooks are still to be told, within one transaction: that of the event itself.
+"""What is still to be sent to webhooks, within one transaction: that of the event itself.
 
 What was said is not copied: a delivery leads to its event in the log, and is rendered when it is
-sent. What has been erased by then is not told.
+sent. What has been erased by then is not sent.
 """
 
 import json
@@ -56,7 +56,7 @@ _INSERT = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """An event that a tenant's webhooks are to be told; those of a lane arrive in order."""
+    """An event for a tenant's webhooks; those of a lane arrive in order."""
 
     tenant_id: str
     event_id: str
@@ -68,7 +68,7 @@ class Notice:
 
 
 def of_state(task: Task, sequence: int) -> Sequence[Notice]:
-    """Return what to tell of a task that has come to its state."""
+    """Return the events of a task that has come to its state."""
     if task.state is TaskState.STREAMING:
         return [_of_task(task, sequence, EventType.TASK_ON_AIR)]
     if task.state.is_final:
@@ -77,7 +77,7 @@ def of_state(task: Task, sequence: int) -> Sequence[Notice]:
 
 
 def of_conversation(task: Task, sequence: int, event: ConversationEvent) -> Sequence[Notice]:
-    """Return what to tell of an event of a task's conversation."""
+    """Return the events for webhooks of an event of a task's conversation."""
     match event.change:
         case TurnClosed(failure=b"", is_interrupted=is_interrupted):
             kind = EventType.TURN_INTERRUPTED if is_interrupted else EventType.TURN_FINISHED
@@ -93,7 +93,7 @@ def of_conversation(task: Task, sequence: int, event: ConversationEvent) -> Sequ
             assert_never(unknown)
 
 
-async def tell(transaction: Transaction, notices: Iterable[Notice], *, now: datetime) -> None:
+async def enqueue(transaction: Transaction, notices: Iterable[Notice], *, now: datetime) -> None:
     """Have events delivered to those webhooks of their tenants that want them."""
     wanted = list(notices)
     if not wanted:
@@ -126,10 +126,10 @@ async def tell(transaction: Transaction, notices: Iterable[Notice], *, now: date
         transaction.announce(NEWS)
 
 
-async def tell_quota(
+async def enqueue_quota(
     transaction: Transaction, tenant_id: str, use: QuotaUse, *, now: datetime
 ) -> None:
-    """Have a tenant told once in a period that a quota is nearly used up."""
+    """Have a tenant notified once in a period that a quota is nearly used up."""
     renewed = 0 if use.renew_time is None else to_micros(use.renew_time)
     first = await transaction.fetch(
         "INSERT INTO quota_warnings (tenant_id, kind, user_id, renew_time) VALUES ($1, $2, $3, $4)"
@@ -149,7 +149,7 @@ async def tell_quota(
         lane=name,
         content=json.dumps({**asdict(use), "renew_time": renewed or None}).encode(),
     )
-    await tell(transaction, [notice], now=now)
+    await enqueue(transaction, [notice], now=now)
 
 
 def quota_from_content(content: bytes) -> QuotaUse:

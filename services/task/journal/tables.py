@@ -131,7 +131,7 @@ async def check_stream(transaction: Transaction, task: Task) -> None:
 async def check_quota(transaction: Transaction, task: Task, quota: Quota) -> None:
     """Raise ServiceError if no more tasks may run: QUOTA_EXCEEDED, or CAPACITY_EXCEEDED in all.
 
-    A tenant or user with too many tasks is told when the first of them ends at the latest.
+    A tenant or user with too many tasks learns when the first of them ends at the latest.
     """
     of_tenant = quota.tenants.quota_of(task.tenant_id).live_tasks
     if of_tenant is not None:

@@ -60,7 +60,7 @@ SECONDS = _seconds("coalesce(stop_time, $1)")
 async def within_budget(
     transaction: Transaction, task: Task, budget: Budget | None, *, now: datetime
 ) -> Task:
-    """Return a new task with what is left of its user's budget; tell webhooks if that is little.
+    """Return a new task with what is left of its user's budget; notify webhooks if that is little.
 
     Raises ServiceError with BUDGET_EXCEEDED if that is too little for any task.
     """
@@ -85,7 +85,7 @@ async def within_budget(
             user_id=task.user_id,
             renew_time=window.end,
         )
-        await outbox.tell_quota(transaction, task.tenant_id, near, now=now)
+        await outbox.enqueue_quota(transaction, task.tenant_id, near, now=now)
     return replace(task, budget=left)
 
 

@@ -80,7 +80,7 @@ class TaskStateMachine:
             return await self._taken(self._steps.check, lease)
 
     async def refresh(self, task_id: str) -> Task:
-        """Ask the cloud about a task now; whoever is at it is told to. Raises ServiceError."""
+        """Ask the cloud about a task now; whoever is at it is asked to. Raises ServiceError."""
         lease = None if task_id in self.busy else await self._take(task_id)
         if lease is None:
             await self._journal.wake(task_id)

@@ -79,7 +79,7 @@ class Steps:
         try:
             avatar = await self.cloud.start_avatar(task)
         except ServiceError as error:
-            # After any other error the cloud may have taken the order: only its list tells.
+            # After any other error the cloud may have taken the order: only its list shows that.
             if RULES[error.reason].has_no_effect:
                 await self._refuse(lease, Failure(reason=error.reason, message=error.message))
             raise
@@ -87,7 +87,7 @@ class Steps:
             return await self._accept(lease, avatar, at=self.clock())
         except ServiceError as error:
             if RULES[error.reason].recovery is Recovery.OUTAGE:
-                # Its caller is told of a failure, and nothing else would say that it runs.
+                # Its caller gets a failure, and nothing else would say that it runs.
                 await self.cloud.stop_avatar(avatar.avatar_id)
             raise
 

@@ -90,7 +90,7 @@ class PostgresDatabase:
 
     One that failed without having changed anything, because the server restarts or another
     transaction was in the way, is run again. If the connection is lost during the commit, nobody
-    can tell what became of it; the caller gets the error then, and finds out by asking again.
+    can say what became of it; the caller gets the error then, and finds out by asking again.
     """
 
     def __init__(self, pool: "Pool", sender: Sender, on_change: Callable[[str], None]) -> None:

@@ -30,7 +30,7 @@ _ENDS = (
 
 
 class Sender:
-    """Tells other processes of tasks with news; its name tells this one which are its own."""
+    """Notifies other processes of tasks with news; by its name, this one recognises its own."""
 
     def __init__(self) -> None:
         self.name = uuid4().hex
@@ -48,7 +48,7 @@ class Listener:
     """Wakes watchers for what other processes write.
 
     A connection may be lost, and with it a message. So all watchers are woken whenever one is made,
-    and every few seconds the tables tell which of the watched tasks have grown.
+    and every few seconds the tables show which of the watched tasks have grown.
     """
 
     def __init__(self, url: str, sender: Sender, notifier: TaskNotifier) -> None:

@@ -31,7 +31,7 @@ class Finding:
     avatar_id: str = ""
 
     def is_seen_by(self, caller: Caller) -> bool:
-        """Whether a caller is told of it: the default tenant, whose the account is, of all."""
+        """Whether a caller sees it: the default tenant, which owns the account, sees all."""
         is_operator = caller.tenant_id == DEFAULT_TENANT and not caller.user_id
         return is_operator or caller.sees(tenant_id=self.tenant_id, user_id=self.user_id)
 

@@ -18,7 +18,7 @@ _MICROS = 1_000_000
 
 
 def body_of(delivery: Delivery, webhook: Webhook) -> bytes:
-    """Return the body that tells a webhook of an event."""
+    """Return the body that brings an event to a webhook."""
     place = {"taskId": delivery.task_id, "sequence": delivery.sequence} if delivery.task_id else {}
     return _encoded(
         webhook,

@@ -1,4 +1,4 @@
-"""Tells webhooks of events: each at its own pace, so that a slow one delays no other."""
+"""Delivers events to webhooks: each at its own pace, so that a slow one delays no other."""
 
 import asyncio
 import random
@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 AT_ONCE = 4
 """Messages on their way to one webhook, each of another task."""
 MOST_RECEIVERS = 256
-"""Webhooks that one replica tells at once."""
+"""Webhooks that one replica serves at once."""
 POLL_S = 1.0
 """Between looks for what is to be tried again, or was left by a replica that is gone."""
 
@@ -41,7 +41,7 @@ class Backoff:
 
 
 class Deliverer:
-    """Tells what the store has to tell, together with the other replicas."""
+    """Delivers what the store holds, together with the other replicas."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Deliverer:
                 continue
 
     async def _begin(self) -> None:
-        """Begin to tell the webhooks that have something due."""
+        """Begin to serve the webhooks that have something due."""
         due = await self._store.due(self._replica_id)
         free = [each for each in due if each not in self._busy]
         for webhook_id in free[: MOST_RECEIVERS - len(self._busy)]:
@@ -86,7 +86,7 @@ class Deliverer:
         self._busy.discard(webhook_id)
 
     async def _serve(self, webhook_id: str) -> None:
-        """Tell a webhook everything that is due."""
+        """Deliver everything that is due to a webhook."""
         sending: dict[asyncio.Task[str], Delivery] = {}
         async with asyncio.TaskGroup() as group:
             while True:
@@ -121,7 +121,7 @@ class Deliverer:
             body = body_of(delivery, receiver.webhook)
             return await self._courier.send(receiver, event_id=delivery.event_id, body=body)
         except Exception:
-            # One event that cannot be told must not keep the others back.
+            # One event that cannot be delivered must not keep the others back.
             log.exception("webhook failed unexpectedly", event_id=delivery.event_id)
             return "it could not be sent"
 

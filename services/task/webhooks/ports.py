@@ -16,7 +16,7 @@ from services.task.webhooks.webhook import (
 )
 
 NEWS = "webhooks"
-"""What watchers of the notifier watch, in place of a task, to learn that there is more to tell."""
+"""What watchers of the notifier watch, in place of a task, to learn of more to deliver."""
 
 
 class WebhookStore(Protocol):

@@ -21,7 +21,7 @@ DEAD_LETTERS_KEPT = timedelta(days=30)
 
 
 class EventType(StrEnum):
-    """What is told; part of the contract, so that none is ever renamed."""
+    """The kinds of events; part of the contract, so that none is ever renamed."""
 
     TASK_ON_AIR = "task.on_air"
     TASK_ENDED = "task.ended"
@@ -38,7 +38,7 @@ TEST = "webhook.test"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Webhook:
-    """Where a tenant is told of what happens; without `event_types`, of everything."""
+    """Where a tenant is notified of what happens; without `event_types`, of everything."""
 
     webhook_id: str
     tenant_id: str

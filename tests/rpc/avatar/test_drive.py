@@ -43,7 +43,7 @@ async def test_a_reply_is_heard_to_its_end(rig: Rig) -> None:
     assert await rig.played(drive) == pcm
 
 
-async def test_without_callbacks_the_end_is_reckoned(open_rig: OpenRig) -> None:
+async def test_without_callbacks_the_end_is_estimated(open_rig: OpenRig) -> None:
     rig = await open_rig(relays=False)
     avatar_id = await rig.start()
     speaker = rig.drive()

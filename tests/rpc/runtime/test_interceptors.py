@@ -133,7 +133,7 @@ async def test_metadata_and_retry_hint_travel() -> None:
 
 
 @pytest.mark.parametrize("method", ["GetTask", "WatchTask"])
-async def test_an_unforeseen_error_leaks_nothing(method: str) -> None:
+async def test_an_unexpected_error_leaks_nothing(method: str) -> None:
     async with served() as channel:
         stub = rpc.TaskServiceStub(channel)
         if method == "GetTask":

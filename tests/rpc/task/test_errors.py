@@ -177,7 +177,7 @@ async def test_bytes_that_are_no_message_are_refused(cloud: ScriptedCloud) -> No
     assert from_rpc_error(caught.value).reason is Reason.MALFORMED_MESSAGE
 
 
-async def test_an_unforeseen_failure_tells_nothing(
+async def test_an_unexpected_failure_reveals_nothing(
     tasks: TaskServiceStub, cloud: ScriptedCloud
 ) -> None:
     async def break_down(_: object) -> None:
