@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import wave
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -26,6 +26,18 @@ NOTHING_MORE: Mapping[str, str] = MappingProxyType({})
 pytestmark = pytest.mark.usefixtures("nothing_on_air")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def interruptible() -> Iterator[None]:
+    """Have Ctrl-C end the examples, also where the tests run in a shell's background.
+
+    There it is ignored, and processes inherit that, but no handler. To change it between fork and
+    exec could abort the new process: other threads may hold locks then.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @asynccontextmanager
 async def example(
     name: str, *words: str, stack: Stack, env: Mapping[str, str] = NOTHING_MORE
@@ -36,8 +48,6 @@ async def example(
         sys.executable, str(EXAMPLES / name), *words,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         env={**os.environ, "PYTHONUNBUFFERED": "1", **given},
-        # Ctrl-C ends it, also where the tests run in a shell's background.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     try:
         yield process
