@@ -67,11 +67,14 @@ def _unescaped(match: re.Match[str]) -> str | None:
 
 def _cited(match: re.Match[str]) -> str | None:
     """Leave out a citation, but not what the sentence needs, see [1], nor an index: arr[1]."""
-    before = match.string[max(0, match.start() - 200) : match.start()]
-    sentence = re.split(r"[.!?;]\s|\n", before)[-1]
-    is_code = _CODE.search(sentence) or _INDEXED.search(match.string)
-    is_needed = is_code or _REFERRING.search(sentence)
-    return "" if _WORDS.search(sentence) and not is_needed else None
+    before = _SENTENCE_ENDS.split(match.string[max(0, match.start() - 200) : match.start()])[-1]
+    after = _SENTENCE_ENDS.split(match.string[match.end() : match.end() + 200])[0]
+    is_code = _CODE.search(before) or _INDEXED.search(before + after)
+    is_needed = is_code or _REFERRING.search(before)
+    return "" if _WORDS.search(before) and not is_needed else None
+
+
+_SENTENCE_ENDS = re.compile(r"[.!?;]\s|\n")
 
 
 _REFERRING = re.compile(
@@ -86,8 +89,6 @@ _REFERRING = re.compile(
     re.IGNORECASE,
 )
 _CODE = re.compile(
-    # One thing is no plural of prose: the second day is days[1].
-    r"(?-i:\b(?:is|returns?|prints?|equals?) (?!always)[a-z]+[^uis]s$)|"
     r"[_={}(]\w*$|= ?\w+$|(?-i:[a-z][A-Z])\w*$|\w\.\w+$|(?<!\s)\(\w*\)$"
     r"|\b(?:arr\w*|lists?|lst|tuples?|vec\w*|matrix|dicts?|maps?|idx|index(?:es)?|indices|elements?"
     r"|items?|args|argv|nums|vals?|values?|variables?|str|strings?|buf\w*|dp|memo|df|obj|params"

@@ -109,6 +109,7 @@ RULES = (
     replace(r"\best\.(?=\s(?:1\d|20)\d\d\b)", "established"),
     replace(r"\best\.(?=\s\d)", "estimated"),
     replace(r"\bb/c\b", "because"),
+    replace(r"\by/y\b", "year on year"),
     replace(r"\bc/o\b", "care of"),
     replace(r"\ba\.k\.a\.|\ba\.?k\.?a\b", "also known as"),
     rule(rf"\b({alternatives(_TITLES)})\.(?=\s(?:[A-Z]|and\b|&))", lambda match: _TITLES[match[1]]),

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from services.speech.text import numerals
 from services.speech.text.alignment import Reading, replace, rule
-from services.speech.text.english.numbers import RANGE, before, number
+from services.speech.text.english.numbers import RANGE, before, follows, number
 from services.speech.text.expressions import (
     EXPRESSION,
     GREEK,
@@ -43,6 +43,8 @@ _FULL_MARKS = (15, 20, 25, 30, 40, 50, 60, 80)
 _ASKED = re.compile(
     r"\b(?:what(?:'s|’s| is)|how much is|calculate|compute|work out) $", re.IGNORECASE
 )
+_ANSWERED = re.compile(r"\s?(?:[?=.]|$)")
+_WEEK = re.compile(r"\b(?:weeks?|wks?) $", re.IGNORECASE)
 _ON = re.compile(r"\b(?:on|until|by|due|expires|dated?) $", re.IGNORECASE)
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September",
@@ -73,17 +75,15 @@ def _fraction(match: re.Match[str]) -> str | None:
     numerator, denominator = int(match[2]), int(match[3])
     if match[1]:
         return f"{number(match[1].strip(' -'))} and {_after_whole(numerator, denominator)}"
-    if numerator == denominator:
+    is_next = numerator > 3 and denominator == numerator + 1  # This week 3/4 of them came.
+    if numerator == denominator or (is_next and _WEEK.search(before(match))):
         return f"{numerals.english(numerator)} {numerals.english(denominator)}"
     is_date = 1 <= numerator <= 12 and 1 <= denominator <= 31
     if is_date and _ON.search(before(match)):
         return f"{_MONTHS[numerator - 1]} {numerals.english_ordinal(denominator)}"
     is_score = denominator in _FULL_MARKS and _SCORED.search(before(match))
-    if (
-        _POINTS.match(match.string, match.end())
-        or is_score
-        or (numerator > 1 and denominator in (10, 100) and not _OF.match(match.string, match.end()))
-    ):
+    is_count = is_score or (numerator > 1 and denominator in (10, 100))
+    if follows(match, _POINTS) or (is_count and not follows(match, _OF)):
         return f"{numerals.english(numerator)} out of {numerals.english(denominator)}"
     if numerator > denominator and numerator + denominator == 100:  # A split: 60/40.
         return f"{numerals.english(numerator)} {numerals.english(denominator)}"
@@ -123,7 +123,9 @@ def _difference(match: re.Match[str]) -> Reading | None:
 
 def _product(match: re.Match[str]) -> Reading:
     """Read 4 x 100 as a size, but as a product where its value is asked for."""
-    is_size = "x" in match[2] and not _ASKED.search(before(match))
+    is_small = all(float(match[at].replace(",", "")) <= 100 for at in (1, 3))
+    is_asked = is_small and _ASKED.search(before(match)) and follows(match, _ANSWERED)
+    is_size = "x" in match[2] and not is_asked
     return [
         (number(match[1]), match.span(1)),
         (" by " if is_size else " times ", match.span(2)),

@@ -5,7 +5,7 @@ import re
 from services.speech.text import numerals
 from services.speech.text.alignment import Reading, Span, replace, rule
 from services.speech.text.english.clock import time_of_day
-from services.speech.text.english.numbers import UNSIGNED, before, number
+from services.speech.text.english.numbers import UNSIGNED, before, follows, number
 
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September",
@@ -43,7 +43,11 @@ _TAKING = re.compile(
     r"|lasts?|lasted)(?: (?:for|about|at least|another))? $",
     re.IGNORECASE,
 )
-"""What takes seconds: 30s."""
+_TAKEN = re.compile(
+    r"$|[.,;:!?)\]]| [-–(]| ?—| (?:of|then|until|till|for|to|an?|the|or|each|more|per|on|before"
+    r"|between|it|we|you|and(?! (?:early |late )?['’‘]?\d))\b"
+)
+"""What stands before and after seconds, 30s, but not at both ends of a decade: every 90s kid."""
 _DENOMINATORS = (*range(2, 11), 12, 16)
 _DATED = re.compile(
     r"[^.!?;\n]{0,20}\b(?:closed|dates?|trip|vacation|holidays?|week(?:end)? of|event|festival|sale"
@@ -168,7 +172,7 @@ def _plain_year(match: re.Match[str]) -> str | None:
 
 
 def _decade(match: re.Match[str]) -> str | None:
-    if not match["century"] and _TAKING.search(before(match)):
+    if not match["century"] and _TAKING.search(before(match)) and follows(match, _TAKEN):
         return None
     century, rest = match["century"] or "", int(match["tens"])
     if rest:

@@ -8,15 +8,25 @@ from services.speech.text.english.numbers import ALONE, before, behind, number
 
 _HALF = r"(?:\s?(?P<half>[apAP])(?:\.\s?[mM]\.|[mM]\b\.?))"
 _NOT_A_TIME = re.compile(r"\b(?:ratio|odds|scale|aspect|score|proportion|mix)\b[^.]{0,20}$", re.I)
+_A_RATIO = re.compile(r" (?:ratio|odds|mix|scale)\b")
+_WITHIN = re.compile(
+    r"\bclocked $|\b(?:ran|swam|rowed|cycled|walked|raced|covered|climbed|solved|did it|done|won"
+    r"|finish(?:e[ds])?|complete[ds]?|mile|marathon|laps?|\d+ ?(?:k?m|k))\b"
+    r"[^.;]{0,30}(?<!check)(?<!come) in $",
+    re.IGNORECASE,
+)
+"""Before the time that something took, which is no time of day."""
 _LASTING = re.compile(
-    r"\b(?:in|took|takes|lasted|lasts|ran|clocked) $"
-    r"|\b(?:records?|marathon|length|duration|runtime|running time|personal best)\b[^.;]{0,30}$",
+    rf"{_WITHIN.pattern}|\b(?:took|takes|lasted|lasts|ran) $"
+    r"|\b(?:record|marathon|length|duration|runtime(?! error)|running time|personal best)\b"
+    r"(?:[^.;]{0,30}\b(?:is|was|of|in|stands at|to|under|about|just|only|exactly))?:? $",
     re.IGNORECASE,
 )
 """What takes the hours, minutes and seconds that follow."""
-
-_WITHIN = re.compile(r"\b(?:in|clocked) $")
-"""Before minutes and seconds, or hours and minutes, which are no time of day."""
+_RACING = re.compile(
+    r"\b(?:laps?|records?|swam|swims?|ran|runs?|race[ds]?|finals?|finish\w*|clocked|won|time|best)\b"
+)
+"""What 1:25.43 is the time of, and not a ratio."""
 
 _O_CLOCK = "o'clock"
 _TO = r"\s?[-–—−~]\s?"
@@ -27,9 +37,13 @@ def _half(match: re.Match[str]) -> str:
     return f" {written.lower()}.m." if written else ""
 
 
+def _is_ratio(match: re.Match[str]) -> bool:
+    return bool(_NOT_A_TIME.search(before(match)) or _A_RATIO.match(behind(match)))
+
+
 def _time(match: re.Match[str]) -> str | None:
     """Read a time of day; one of the 24-hour clock as people say it, 20:00 as eight p.m."""
-    if _NOT_A_TIME.search(before(match)) or re.match(r" (?:ratio|odds|mix)\b", behind(match)):
+    if _is_ratio(match):
         return None
     hour, minute, half = int(match["hour"]), int(match["minute"]), _half(match)
     seconds = int(match["second"] or 0)
@@ -111,8 +125,11 @@ def _zone(match: re.Match[str]) -> Reading:
     return [(sign, match.span("sign")), (hours, (match.end("sign"), match.end()))]
 
 
-def _race(match: re.Match[str]) -> str:
-    """Read what a stopwatch shows: 2:08.92."""
+def _race(match: re.Match[str]) -> str | None:
+    """Read what a stopwatch shows, 2:08.92, but not what 1:12.5 may as well be, a ratio."""
+    is_racing = match[1] != "1" or _RACING.search(f"{before(match)} {behind(match)}")
+    if _is_ratio(match) or not is_racing:
+        return None
     whole, decimals = str(int(match[2])), match[3]
     return f"{_named(int(match[1]), 'minute')} {number(f'{whole}.{decimals}')} seconds"
 

@@ -279,7 +279,7 @@ def _with_separators(match: re.Match[str]) -> str:
 
 
 def _with_decimal_comma(match: re.Match[str]) -> str:
-    """Return a number as continental Europe writes it: 1.234,50."""
+    """Return a number as continental Europe writes it: 1.234,50 or 1,5 million."""
     return number(match[0].replace(".", "").replace(",", "."))
 
 
@@ -322,6 +322,7 @@ RULES = (
         _with_separators,
     ),
     rule(rf"{UNSIGNED}\d{{1,3}}(?:\.\d{{3}})+,\d\d(?![\d.,])", _with_decimal_comma),
+    rule(rf"{UNSIGNED}\d{{1,3}},\d{{1,2}}(?= (?:m|b|tr)illion\b)", _with_decimal_comma),
     rule(
         r"(?<![\w.,$€£¥+-])(?:\+ ?)?\(?\d{1,5}\)?"
         r"(?:(?:\) ?|[ .-]\(?)\d{2,7}\b\)?){1,5}(?![.,-]?\d)",

@@ -53,7 +53,9 @@ _ONLY_AFTER_SLASH = {
 """Units that are recognised only after a slash."""
 
 _ARTICLE = re.compile(r"(?:^|[^A-Za-z])an? $", re.IGNORECASE)
-_NOUN = re.compile(r" (?!(?:of|in|on|at|to|or|and|is|was|per|from|long|away|for)\b)[a-z]")
+_NOUN = re.compile(
+    r" (?!(?:of|in|on|at|to|or|and|is|was|per|from|long|away|for)\b)(?:[a-z]|\d[kK]\b|[A-Z]{2})"
+)
 _FEET = frozenset("'′’")
 _IRREGULAR = {"foot": "feet", "inch": "inches"}
 _UNCHANGED = frozenset(("hertz", "horsepower", "percent", "per mille"))
@@ -145,8 +147,9 @@ _UNIT = (
 )
 
 _HEATED = re.compile(
-    r"\b(?:bak\w+|roast\w*|cook\w*|(?:pre)?heat\w*|ovens?|temperatures?|fry\w*|grill\w*)\b"
-    r"[^.]{0,30}\b(?:at|to|of|is|about|around|from) $",
+    r"\b(?:(?:bak|roast)(?:e|ed|es|ing)?|fry|fried|frying|(?:pre)?heat(?:ed|ing)?|ovens?"
+    r"|temperatures?)\b(?:(?!\b(?:class|club|shop|store|office|meets?|sold|served)\b)[^.]){0,30}"
+    r"(?:\b(?:at|to|of|is|was|about|around|from) |\d{3}\s?[CF](?: or |\s?[/(]\s?(?:fan )?))$",
     re.IGNORECASE,
 )
 _AFTER_FRACTION = r"(?<=/\d)|(?<=/\d\d)|(?<=/\d{3})|(?<=/\d{4})|(?<=[¼-¾⅐-⅞])"
@@ -166,7 +169,8 @@ SIZES = (
     rule(rf"{ALONE}({NUMBER})[\"″”]?\s?[x×]\s?({NUMBER})()([\"″”])(?!\w)", _size),
 )
 RULES = (
-    rule(rf"{ALONE}([1-9]\d\d)\s?([CF])(?![\w°-])", _heat),
+    rule(rf"{ALONE}([1-9]\d\d)\s?([CF])(?![\w°-]|,?\s(?!Fan\b)[A-Z])", _heat),
+    replace(r"(?<=\d\d\d[CF])\s?/\s?(?=(?:[Ff]an )?\d{3}\s?[CF]\b|[Gg]as \d)", ", "),
     rule(
         rf"{ALONE}(?P<minus>(?!))?(?P<first>{NUMBER})\s?(?P<once>{UNIT}){RANGE}(?P<last>{NUMBER})"
         rf"(?P<joint>\s?)(?=(?P=once)(?![A-Za-z])){_UNIT}",
