@@ -39,6 +39,7 @@ _WON = re.compile("险胜|获胜|取胜|大胜|战胜|击败|逆转|领先|战�
 _ODDS = re.compile(r"(?:赔率|比)[^。，]{0,3}$")
 _COUNTED = re.compile(r"[分步第页题关][^。，]{0,4}$")
 """What is counted up to its last: 评分50/50."""
+_DUE = re.compile("(?:有效期|保质期|截止|截至|到期)(?:日期?)?[至到为是于:：]?$")
 
 
 def _power(exponent: str) -> str:
@@ -51,6 +52,8 @@ def _fraction(numerator: int, denominator: int) -> str:
 
 def _written_fraction(match: re.Match[str]) -> str:
     above, below = int(match[2]), int(match[3])
+    if 1 <= above <= 12 and 1 <= below <= 31 and _DUE.search(before(match)) and not match[1]:
+        return f"{number(match[2])}月{number(match[3])}日"
     if not match[1] and above >= below:  # Odds, or a blood pressure.
         is_even = above == 50 and not _COUNTED.search(before(match))
         if above == below and (is_even or (above == 1 and _ODDS.search(before(match)))):

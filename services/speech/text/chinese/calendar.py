@@ -9,9 +9,24 @@ from services.speech.text.chinese.numbers import ALONE, TO, before, behind, digi
 _RANGE = r"\s?[-–—−~～]{1,2}\s?"
 _DURATION = re.compile(r"(?:的)?(?:历史|前|来|以[上前后来内]|间隔|寿命|之久|时间|期)|多|余")
 _NOT_A_TIME = re.compile(r"(?:比例|比分|比率|赔率|比(?![赛较如])|配比|比值)[^。]{0,6}$")
-_LASTING = re.compile(r"(?:成绩|用时|耗时|历时|时长|全长|片长|纪录|跑出|完赛)[^。，]{0,4}$")
+_OF_A_MATCH = re.compile(r"比赛[^。]{0,10}$")
+_SCORED = re.compile(
+    r"(?:结果|最终|终场|总分|得分|打[成出到了平]|战成|领先|落后|第[^。，]{1,2}[局节盘]"
+    r"|(?<![所可])以(?![前后及])|赢|输(?!入)|胜|负(?!责))[^。，]{0,6}(?<![在于后])$"
+)
+_WON = re.compile(
+    r"的?(?:战?平(?![台常时])|[险大完获取战]?胜|赢|击败|领先|落[后败]|告负|输(?!入)|负于|比分)"
+)
+_STARTED = re.compile("[开播前后才]|公布|揭晓|结束|举行|进行|左右|准时|为准")
+_LASTING = re.compile(
+    r"(?:成绩|(?<!使)用时|耗时|历时|时长|全长|片长|纪录(?!片)|跑出|完赛)"
+    r"(?:[是为达约了出仅:：]|(?:提高|刷新|缩短|改写|定格)[到至成为在了]){0,3}\s?$"
+)
 """What takes the hours, minutes and seconds that follow."""
-_STOPPED = re.compile(r"(?:[跑游骑]了|还剩|剩余)$")
+_STOPPED = re.compile(
+    r"(?:[跑游]了|(?:(?:第\s?[一二三四五1-5]|本|这|末|决胜)[节局]|半场|比赛|加时赛?)"
+    r"(?:比赛)?(?:结束)?(?:时间)?[仅只]?(?:还剩|剩余))$"
+)
 """What takes the minutes and seconds that follow."""
 _DAY_HALVES = {"a": "上午", "p": "下午"}
 _HALF_IS_SAID = re.compile(r"(?:上午|下午|早上|晚上|凌晨|中午|清晨|傍晚|早|晚)\s?$")
@@ -84,7 +99,9 @@ def _rest(match: re.Match[str], group: int) -> Reading:
 
 
 def _years(match: re.Match[str]) -> Reading | None:
-    if not 1000 <= int(match[1]) < int(match[3]) < 2200:
+    first, last = int(match[1]), int(match[3])
+    is_life = last - first < _LONGEST_LIFE or _YEAR_IS_SAID.match(behind(match))
+    if not (1000 <= first < last < 2200 and is_life):
         return None
     return [
         *digits(match.string, match.span(1)),
@@ -114,8 +131,15 @@ def _decade(match: re.Match[str]) -> Reading:
     return [*digits(match.string, match.span(1)), ("年代", (match.end(1), match.end()))]
 
 
+def _is_score(match: re.Match[str]) -> bool:
+    of_a_match = _OF_A_MATCH.search(before(match))
+    if not of_a_match or _STARTED.match(behind(match)):
+        return False
+    return bool(_SCORED.search(of_a_match[0]) or _WON.match(behind(match)))
+
+
 def _time(match: re.Match[str]) -> Reading | None:
-    if _NOT_A_TIME.search(before(match)):
+    if _is_score(match) or _NOT_A_TIME.search(before(match)):
         return None
     hour, minute, second = match["hour"], match["minute"], match["second"]
     if second and not match["half"] and _LASTING.search(before(match)):
@@ -199,6 +223,9 @@ def _day(match: re.Match[str]) -> Reading:
 _AM_PM = r"(?:\s?(?P<half>[aApP])\.?\s?[mM]\b\.?)"
 
 
+_LONGEST_LIFE = 130
+"""Years apart: numbers that are further apart count something, （1500-2000）."""
+_YEAR_IS_SAID = re.compile("年|学年|赛季|财年")
 _DATED = re.compile("[号日月休假展]|活动|期间|营业|开放|停业|入住|出差|国庆|春节")
 _MEASURED = re.compile(r"\s?(?:英?寸|英里|[杯勺磅圈]|[茶汤]匙)")
 
@@ -247,7 +274,10 @@ RULES = (
     ),
     rule(rf"{ALONE}((?:19|20)\d\d)([/-])(\d\d)(?=\s?(?:赛季|学年|财年|年度))", _season),
     rule(r"(?<=《)\d{3,4}(?=》)", _one_by_one),
-    rule(rf"(?<=[代朝国])([（(])(\d{{3,4}})({_RANGE})(\d{{3,4}})(?=年[)）])", _reign),
+    rule(
+        rf"(?:(?<=[代朝])|(?<=国)(?=[^)）]*年))([（(])(\d{{3,4}})({_RANGE})(\d{{3,4}})(?=年?[)）])",
+        _reign,
+    ),
     rule(rf"{ALONE}(\d{{4}})(?:\s?s(?![A-Za-z])|\s?年代)", _decade),
     rule(r"(?:(?<=公元)|(?<=公元前)|(?<=前))(\d{3,4})\s?年", _year_of_era),
     rule(rf"{ALONE}(\d{{4}})\s?年(?!级)", _year),
@@ -259,7 +289,7 @@ RULES = (
     rule(rf"{ALONE}(\d{{2}})\s?年(?!级|代)", _short_year),
     rule(rf"{ALONE}(\d0)(?=后(?![来天面方]))", _one_by_one),
     rule(
-        rf"{ALONE}\d{{1,2}}(?:·|\.(?=\d\d?(?:晚会|消费者|行动|事件|特惠|放假|假期|黄金周|长假|节(?![能电约])|儿童节|劳动节|妇女节|国庆)))\d{{1,2}}(?!\d)",
+        rf"{ALONE}(?:1[0-2]|0?[1-9])(?:·|\.(?=\d\d?(?:晚会|消费者|行动|事件|特惠|放假|假期|黄金周|长假|节(?![能电约])|儿童节|劳动节|妇女节|国庆)))(?:3[01]|[12]\d|0?[1-9])(?!\d)",
         _named_day,
     ),
     rule(rf"{ALONE}(\d{{1,2}})(?:({_RANGE})(\d{{1,2}}))?(?=\s?[月日号](?![楼线门]))", _day),

@@ -47,6 +47,11 @@ _PLACE = (
     "|路|线|次列车|次高铁|次动车|次航班|号楼|医院|国道|省道|航班|高速))"
 )
 _PROVINCES = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
+_BY_ITSELF = (
+    r"(?:(?<![A-Za-z0-9.$€£¥￥一-龥-])|(?<=[在从被由录开年等])|(?<=(?<!以)上)|(?<=(?<!费)用)"
+    "|(?<=收到|通过|等到|认为|觉得|所以|因为|移动|联通|铁路|官网))"
+)
+"""What stands before a number that is a name: 在12306订票, but not 共10010查询结果."""
 _RUNS = re.compile(r"[A-Za-z]+|\d+(?:\.\d+)?", re.ASCII)
 
 
@@ -122,6 +127,14 @@ def _named_groups(match: re.Match[str]) -> Reading | None:
     if sum(map(str.isdigit, match[0])) < 6 or not _NAMED.search(before(match)):
         return None
     return code(match.string, match.span())
+
+
+def _standard(match: re.Match[str]) -> Reading:
+    return [
+        *code(match.string, match.span(1)),
+        ("杠", match.span(2)),
+        *digits(match.string, match.span(3)),
+    ]
 
 
 def _masked(match: re.Match[str]) -> Reading:
@@ -220,6 +233,7 @@ RULES = (
         _phone,
     ),
     rule(rf"{UNSIGNED}\d{{2,4}}(?: \d{{2,4}}){{1,5}}(?![A-Za-z0-9-]| \d|[.,]\d)", _named_groups),
+    rule(r"(?<=\bGB/[TZ] )(\d{3,5})([-–—])((?:19|20)\d\d)(?!\d)", _standard),
     rule(r"((?:\s?(?:\*{3,20}|•{2,20})\s?){1,4})(\d{2,4})(?![A-Za-z0-9])", _masked),
     rule(r"(?<=按)[#*](?![A-Za-z0-9])", lambda match: {"#": "井号键", "*": "星号键"}[match[0]]),
     rule(rf"{UNSIGNED}1[3-9]\d{{9}}(?!\d)", _mobile),
@@ -239,7 +253,13 @@ RULES = (
     rule(r"(?:(?<=号楼)|(?<=单元)|(?<=[栋座]))\d{3,4}(?![A-Za-z0-9]|[.,]\d|[人个户元名])", _mobile),
     rule(rf"([{_PROVINCES}])([A-Z])[·•]?([A-Z0-9]{{5,6}})(?![A-Za-z0-9])", _plate),
     rule(
-        r"(?<![A-Za-z0-9.])(?:985|211)(?=[高大工院名])|618(?=大促|购物|活动|[、和]双)|(?<=双11、)618|[1-9]{2}(?=折)|996(?=工作|加班|制|是(?!多少))|520(?=那天|表白|情人)|(?:10086|10010|12306)(?=发来|订票|查询|提醒|推送)",
+        r"(?<![A-Za-z0-9.$€£¥￥])(?:(?:985|211)(?=[高大工院名])|618(?=大促|购物(?![券袋车卡])|活动(?!室)|[、和]双(?:1|十))|(?<=双11、)618"
+        r"|[1-9]{2}(?=折)|996(?=工作|加班|制)|520(?=表白|情人))",
+        _mobile,
+    ),
+    rule(
+        rf"{_BY_ITSELF}(?:996(?=是(?:违法|非法|不(?!是)|福报|指|一种|什么))|520(?=那天)"
+        r"|(?:10086|10010|12306)(?=发来|订票|查询|提醒|推送))",
         _mobile,
     ),
     rule(

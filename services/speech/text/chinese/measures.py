@@ -2,7 +2,7 @@
 
 import re
 
-from services.speech.text.alignment import Reading, rule
+from services.speech.text.alignment import Reading, replace, rule
 from services.speech.text.chinese.numbers import ALONE, MINUS, SCALE, TO, count, number
 from services.speech.text.expressions import NUMBER
 
@@ -128,5 +128,6 @@ RULES = (
     ),
     rule(r"(?<=\d)\s?mmHg(?![A-Za-z])", lambda _: "毫米汞柱"),
     rule(r"(?<=[元万])\s?/\s?(?:m²|㎡)", lambda _: "每平方米"),
+    replace(r"(?<=\d)°", "度"),
     rule(r"[%％]", lambda _: "百分号"),
 )
