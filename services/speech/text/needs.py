@@ -50,6 +50,7 @@ def needed_by(pattern: re.Pattern[str]) -> Characters:
 
     Of several such sets, the one that the fewest sentences have a character of.
     """
+    assert pattern.flags & re.ASCII, "a class such as \\d has other characters than ASCII ones"
     tree = _parser.parse(pattern.pattern, pattern.flags)
     return _rarest([*_needs(tree, pattern.flags), ANY])
 

@@ -40,3 +40,8 @@ def test_what_can_match_anything_needs_nothing(pattern: str) -> None:
 def test_plain_words_are_read_by_few_rules(rules: tuple[Rule, ...]) -> None:
     present = characters_of("I am happy to tell you more about that, if you have a minute.")
     assert sum(bool(rule.needs & present) for rule in rules) < len(rules) / 5
+
+
+def test_a_pattern_of_other_classes_than_those_of_ascii_is_refused() -> None:
+    with pytest.raises(AssertionError, match="ASCII"):
+        needed_by(re.compile(r"\d"))
