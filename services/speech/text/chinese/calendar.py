@@ -11,16 +11,17 @@ _DURATION = re.compile(r"(?:的)?(?:历史|前|来|以[上前后来内]|间隔|�
 _NOT_A_TIME = re.compile(r"(?:比例|比分|比率|赔率|比(?![赛较如])|配比|比值)[^。]{0,6}$")
 _OF_A_MATCH = re.compile(r"比赛[^。]{0,10}$")
 _SCORED = re.compile(
-    r"(?:结果|最终|终场|总分|得分|打[成出到了平]|战成|领先|落后|第[^。，]{1,2}[局节盘]"
+    r"(?:结果|最终|终场|总分|得分|(?<!:\d\d)打[成出到了平]|战成|领先|落后|第[^。，]{1,2}[局节盘]"
     r"|(?<![所可])以(?![前后及])|赢|输(?!入)|胜|负(?!责))[^。，]{0,6}(?<![在于后])$"
 )
 _WON = re.compile(
-    r"的?(?:战?平(?![台常时])|[险大完获取战]?胜|赢|击败|领先|落[后败]|告负|输(?!入)|负于|比分)"
+    r"(?:，?(?:[我你他她]们|[主客]队))?的?(?:战?平(?![台常时])|[险大完获取战]?胜(?!利)|赢|击败|领先|落[后败]|告负|输(?!入)|负于|比分)"
 )
+_BY = re.compile(r"(?<![所可])以$")
 _STARTED = re.compile("[开播前后才]|公布|揭晓|结束|举行|进行|左右|准时|为准")
 _LASTING = re.compile(
     r"(?:成绩|(?<!使)用时|耗时|历时|时长|全长|片长|纪录(?!片)|跑出|完赛)"
-    r"(?:[是为达约了出仅:：]|(?:提高|刷新|缩短|改写|定格)[到至成为在了]){0,3}\s?$"
+    r"(?:时间)?(?:[是为达约了出仅:：]|(?:提高|刷新|缩短|改写|定格)[到至成为在了]){0,3}\s?$"
 )
 """What takes the hours, minutes and seconds that follow."""
 _STOPPED = re.compile(
@@ -100,8 +101,9 @@ def _rest(match: re.Match[str], group: int) -> Reading:
 
 def _years(match: re.Match[str]) -> Reading | None:
     first, last = int(match[1]), int(match[3])
-    is_life = last - first < _LONGEST_LIFE or _YEAR_IS_SAID.match(behind(match))
-    if not (1000 <= first < last < 2200 and is_life):
+    is_round = first < 1900 and first % 50 == last % 50 == 0
+    is_life = last - first < _LONGEST_LIFE and not is_round
+    if not (1000 <= first < last < 2200 and (is_life or _YEAR_IS_SAID.match(behind(match)))):
         return None
     return [
         *digits(match.string, match.span(1)),
@@ -132,10 +134,13 @@ def _decade(match: re.Match[str]) -> Reading:
 
 
 def _is_score(match: re.Match[str]) -> bool:
-    of_a_match = _OF_A_MATCH.search(before(match))
-    if not of_a_match or _STARTED.match(behind(match)):
+    context = before(match)
+    is_won = _WON.match(behind(match))
+    if _STARTED.match(behind(match)) or _HALF_IS_SAID.search(context):
         return False
-    return bool(_SCORED.search(of_a_match[0]) or _WON.match(behind(match)))
+    of_a_match = _OF_A_MATCH.search(context)
+    is_scored = of_a_match and (is_won or _SCORED.search(of_a_match[0]))
+    return bool(is_scored or (is_won and _BY.search(context)))
 
 
 def _time(match: re.Match[str]) -> Reading | None:
@@ -162,11 +167,15 @@ def _time(match: re.Match[str]) -> Reading | None:
 
 
 def _lasting(match: re.Match[str]) -> Reading:
-    return [
-        (f"{_hour(int(match['hour']))}小时", match.span("hour")),
-        (f"{_padded(int(match['minute']))}分", (match.end("hour"), match.end("minute"))),
-        (f"{_padded(int(match['second']))}秒", (match.end("minute"), match.end())),
-    ]
+    hour, minute = int(match["hour"]), int(match["minute"])
+    said: list[tuple[str, Span]] = []
+    if hour:
+        said.append((f"{_hour(hour)}小时", match.span("hour")))
+    minutes = _padded(minute) if hour else _hour(minute)
+    said.append(
+        (f"{minutes}分", (match.end("hour") if hour else match.start(), match.end("minute")))
+    )
+    return [*said, (f"{_padded(int(match['second']))}秒", (match.end("minute"), match.end()))]
 
 
 def _minutes_and_seconds(match: re.Match[str]) -> Reading:
@@ -224,7 +233,7 @@ _AM_PM = r"(?:\s?(?P<half>[aApP])\.?\s?[mM]\b\.?)"
 
 
 _LONGEST_LIFE = 130
-"""Years apart: numbers that are further apart count something, （1500-2000）."""
+"""In years: numbers that are further apart, or as round as prices, count something else."""
 _YEAR_IS_SAID = re.compile("年|学年|赛季|财年")
 _DATED = re.compile("[号日月休假展]|活动|期间|营业|开放|停业|入住|出差|国庆|春节")
 _MEASURED = re.compile(r"\s?(?:英?寸|英里|[杯勺磅圈]|[茶汤]匙)")
@@ -275,7 +284,7 @@ RULES = (
     rule(rf"{ALONE}((?:19|20)\d\d)([/-])(\d\d)(?=\s?(?:赛季|学年|财年|年度))", _season),
     rule(r"(?<=《)\d{3,4}(?=》)", _one_by_one),
     rule(
-        rf"(?:(?<=[代朝])|(?<=国)(?=[^)）]*年))([（(])(\d{{3,4}})({_RANGE})(\d{{3,4}})(?=年?[)）])",
+        rf"(?:(?<=[代朝唐宋])|(?<=时期|世纪|复兴|战争|运动|文化|艺术|主义)|(?<=国)(?=[^)）]*年))([（(])(\d{{3,4}})({_RANGE})(\d{{3,4}})(?=年?[)）])",
         _reign,
     ),
     rule(rf"{ALONE}(\d{{4}})(?:\s?s(?![A-Za-z])|\s?年代)", _decade),

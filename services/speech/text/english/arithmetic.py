@@ -43,6 +43,9 @@ _FULL_MARKS = (15, 20, 25, 30, 40, 50, 60, 80)
 _ASKED = re.compile(
     r"\b(?:what(?:'s|’s| is)|how much is|calculate|compute|work out) $", re.IGNORECASE
 )
+_MEASURED = re.compile(
+    r" (?:of the(?! (?:year|month))|hours?|miles?|cups?|inch(?:es)?|price|off)\b"
+)
 _ANSWERED = re.compile(r"\s?(?:[?=.]|$)")
 _WEEK = re.compile(r"\b(?:weeks?|wks?) $", re.IGNORECASE)
 _ON = re.compile(r"\b(?:on|until|by|due|expires|dated?) $", re.IGNORECASE)
@@ -78,7 +81,7 @@ def _fraction(match: re.Match[str]) -> str | None:
     is_next = numerator > 3 and denominator == numerator + 1  # This week 3/4 of them came.
     if numerator == denominator or (is_next and _WEEK.search(before(match))):
         return f"{numerals.english(numerator)} {numerals.english(denominator)}"
-    is_date = 1 <= numerator <= 12 and 1 <= denominator <= 31
+    is_date = 1 <= numerator <= 12 and 1 <= denominator <= 31 and not follows(match, _MEASURED)
     if is_date and _ON.search(before(match)):
         return f"{_MONTHS[numerator - 1]} {numerals.english_ordinal(denominator)}"
     is_score = denominator in _FULL_MARKS and _SCORED.search(before(match))

@@ -9,22 +9,22 @@ from services.speech.text.english.numbers import ALONE, before, behind, number
 _HALF = r"(?:\s?(?P<half>[apAP])(?:\.\s?[mM]\.|[mM]\b\.?))"
 _NOT_A_TIME = re.compile(r"\b(?:ratio|odds|scale|aspect|score|proportion|mix)\b[^.]{0,20}$", re.I)
 _A_RATIO = re.compile(r" (?:ratio|odds|mix|scale)\b")
+_IN = r"(?<!check)(?<!checked)(?<!come)(?<!logged)(?<!clocked) in $"
 _WITHIN = re.compile(
     r"\bclocked $|\b(?:ran|swam|rowed|cycled|walked|raced|covered|climbed|solved|did it|done|won"
-    r"|finish(?:e[ds])?|complete[ds]?|mile|marathon|laps?|\d+ ?(?:k?m|k))\b"
-    r"[^.;]{0,30}(?<!check)(?<!come) in $",
+    rf"|finish(?:e[ds])?|complete[ds]?|mile|marathon|laps?|\d+ ?(?:k?m|k))\b[^.;]{{0,30}}{_IN}",
     re.IGNORECASE,
 )
 """Before the time that something took, which is no time of day."""
 _LASTING = re.compile(
-    rf"{_WITHIN.pattern}|\b(?:took|takes|lasted|lasts|ran) $"
-    r"|\b(?:record|marathon|length|duration|runtime(?! error)|running time|personal best)\b"
+    rf"{_IN}|\b(?:clocked|took|takes|lasted|lasts|ran) $"
+    r"|\b(?:(?<!log )record|marathon|length|duration|runtime(?! error)|running time|best)\b"
     r"(?:[^.;]{0,30}\b(?:is|was|of|in|stands at|to|under|about|just|only|exactly))?:? $",
     re.IGNORECASE,
 )
 """What takes the hours, minutes and seconds that follow."""
 _RACING = re.compile(
-    r"\b(?:laps?|records?|swam|swims?|ran|runs?|race[ds]?|finals?|finish\w*|clocked|won|time|best)\b"
+    r"\b(?:laps?|records?|swam|swims?|ran|runs?|race[ds]?|finals?|finish\w*|clocked|won|times?|best)\b"
 )
 """What 1:25.43 is the time of, and not a ratio."""
 
@@ -51,7 +51,7 @@ def _time(match: re.Match[str]) -> str | None:
         parts = ((hour, "hour"), (minute, "minute"), (seconds, "second"))
         return ", ".join(_named(count, name) for count, name in parts if count)
     if not half and _WITHIN.search(before(match)):
-        return _hour_and_minute(hour, match["minute"])
+        return _hour_and_minute(hour, match["minute"]) if hour else _seconds(minute)
     if not half and not seconds:
         return _without_second_stop(time_of_day(hour, minute), match)
     if not half:

@@ -147,8 +147,9 @@ _UNIT = (
 )
 
 _HEATED = re.compile(
-    r"\b(?:(?:bak|roast)(?:e|ed|es|ing)?|fry|fried|frying|(?:pre)?heat(?:ed|ing)?|ovens?"
-    r"|temperatures?)\b(?:(?!\b(?:class|club|shop|store|office|meets?|sold|served)\b)[^.]){0,30}"
+    r"\b(?:(?:bak|roast)(?:e|ed|es|ing)?|fry(?! cook)|fried|frying|(?:pre)?heat(?:ed)?|ovens?"
+    r"|(?<!the )(?<!a )(?<!fry )(?:cook|grill)|temperatures?)\b"
+    r"(?:(?!\b(?:class|club|shop|store|office|meets?|sold|served)\b)[^.]){0,30}"
     r"(?:\b(?:at|to|of|is|was|about|around|from) |\d{3}\s?[CF](?: or |\s?[/(]\s?(?:fan )?))$",
     re.IGNORECASE,
 )
