@@ -39,7 +39,7 @@ _WON = re.compile("险胜|获胜|取胜|大胜|战胜|击败|逆转|领先|战�
 _ODDS = re.compile(r"(?:赔率|比)[^。，]{0,3}$")
 _COUNTED = re.compile(r"[分步第页题关][^。，]{0,4}$")
 """What is counted up to its last: 评分50/50."""
-_DUE = re.compile("(?:有效期|保质期|截止|截至|到期)(?:日期?)?[至到为是于:：]?$")
+_DUE = re.compile("(?:有效期|保质期|到期)日?[至到为是于:：]$|(?:截止|截至|日期)[至到为是于:：]?$")
 
 
 def _power(exponent: str) -> str:

@@ -4,18 +4,19 @@ import re
 
 from services.speech.text import numerals
 from services.speech.text.alignment import Reading, Span, rule
-from services.speech.text.chinese.numbers import ALONE, TO, before, behind, digits
+from services.speech.text.chinese.numbers import ALONE, TO, before, behind, digits, number
 
 _RANGE = r"\s?[-–—−~～]{1,2}\s?"
 _DURATION = re.compile(r"(?:的)?(?:历史|前|来|以[上前后来内]|间隔|寿命|之久|时间|期)|多|余")
 _NOT_A_TIME = re.compile(r"(?:比例|比分|比率|赔率|比(?![赛较如])|配比|比值)[^。]{0,6}$")
 _OF_A_MATCH = re.compile(r"比赛[^。]{0,10}$")
 _SCORED = re.compile(
-    r"(?:结果|最终|终场|总分|得分|(?<!:\d\d)打[成出到了平]|战成|领先|落后|第[^。，]{1,2}[局节盘]"
-    r"|(?<![所可])以(?![前后及])|赢|输(?!入)|胜|负(?!责))[^。，]{0,6}(?<![在于后])$"
+    r"(?:结果|最终|终场|总分|得分|(?<!:\d\d)打[成出到了平]|战成|领先|落后"
+    r"|(?:第[^。，]{1,2}|首|末|决胜)[局节盘]|(?<![所可])以(?![前后及])|赢(?!家)|输(?![入家])"
+    r"|胜(?![出者负])|负(?![责者]))[^。，]{0,6}(?<![在于后])$"
 )
 _WON = re.compile(
-    r"(?:，?(?:[我你他她]们|[主客]队))?的?(?:战?平(?![台常时])|[险大完获取战]?胜(?!利)|赢|击败|领先|落[后败]|告负|输(?!入)|负于|比分)"
+    r"(?:，?(?:[我你他她]们|[主客]队))?的?(?:战?平(?![台常时])|[险大完获取战]?胜(?!利)|赢|击败|领先|落[后败]|告负|输(?!入)|负于|拿下|比分)"
 )
 _BY = re.compile(r"(?<![所可])以$")
 _STARTED = re.compile("[开播前后才]|公布|揭晓|结束|举行|进行|左右|准时|为准")
@@ -25,8 +26,8 @@ _LASTING = re.compile(
 )
 """What takes the hours, minutes and seconds that follow."""
 _STOPPED = re.compile(
-    r"(?:[跑游]了|(?:(?:第\s?[一二三四五1-5]|本|这|末|决胜)[节局]|半场|比赛|加时赛?)"
-    r"(?:比赛)?(?:结束)?(?:时间)?[仅只]?(?:还剩|剩余))$"
+    r"(?:[跑游]了|(?:(?:第\s?[一二三四五1-5]|本|这|末|决胜|最后一)[节局](?!课)|半场|终场|比赛|加时赛?)"
+    r"[^。]{0,5}(?:还剩|剩余))$"
 )
 """What takes the minutes and seconds that follow."""
 _DAY_HALVES = {"a": "上午", "p": "下午"}
@@ -90,6 +91,9 @@ def _one_by_one(match: re.Match[str]) -> Reading:
 def _named_day(match: re.Match[str]) -> str:
     if re.fullmatch(r"10\D1", match[0]):  # The national day is said as 十一.
         return "十一"
+    if match[0] not in _HOLIDAYS and re.match("放假|假期", behind(match)):
+        month, day = (numerals.chinese(int(each)) for each in re.split("[·.]", match[0]))
+        return f"{month}月{day}日"
     return numerals.chinese_digits(re.sub("[·.]", "", match[0]))
 
 
@@ -101,10 +105,11 @@ def _rest(match: re.Match[str], group: int) -> Reading:
 
 def _years(match: re.Match[str]) -> Reading | None:
     first, last = int(match[1]), int(match[3])
-    is_round = first < 1900 and first % 50 == last % 50 == 0
-    is_life = last - first < _LONGEST_LIFE and not is_round
-    if not (1000 <= first < last < 2200 and (is_life or _YEAR_IS_SAID.match(behind(match)))):
+    if not 1000 <= first < last < 2200:
         return None
+    is_round = first < 1900 and first % 50 == last % 50 == 0
+    if not _YEAR_IS_SAID.match(behind(match)) and (is_round or last - first > _LONGEST_LIFE):
+        return _counts(match) if is_round else None
     return [
         *digits(match.string, match.span(1)),
         ("到", match.span(2)),
@@ -112,7 +117,18 @@ def _years(match: re.Match[str]) -> Reading | None:
     ]
 
 
-def _reign(match: re.Match[str]) -> Reading:
+def _counts(match: re.Match[str]) -> Reading:
+    return [
+        (number(match[1]), match.span(1)),
+        ("到", match.span(2)),
+        (number(match[3]), match.span(3)),
+    ]
+
+
+def _reign(match: re.Match[str]) -> Reading | None:
+    first, last = int(match[2]), int(match[4])
+    if behind(match, 1) != "年" and first < 1000 and first % 50 == last % 50 == 0:
+        return None
     return [
         (match[1], match.span(1)),
         *digits(match.string, match.span(2)),
@@ -136,18 +152,20 @@ def _decade(match: re.Match[str]) -> Reading:
 def _is_score(match: re.Match[str]) -> bool:
     context = before(match)
     is_won = _WON.match(behind(match))
-    if _STARTED.match(behind(match)) or _HALF_IS_SAID.search(context):
+    is_by = _BY.search(context) and not behind(match).startswith("为准")
+    if _HALF_IS_SAID.search(context) or (_STARTED.match(behind(match)) and not is_by):
         return False
     of_a_match = _OF_A_MATCH.search(context)
     is_scored = of_a_match and (is_won or _SCORED.search(of_a_match[0]))
-    return bool(is_scored or (is_won and _BY.search(context)))
+    return bool(is_scored or (is_won and is_by))
 
 
 def _time(match: re.Match[str]) -> Reading | None:
     if _is_score(match) or _NOT_A_TIME.search(before(match)):
         return None
     hour, minute, second = match["hour"], match["minute"], match["second"]
-    if second and not match["half"] and _LASTING.search(before(match)):
+    is_lasting = _LASTING.search(before(match)) and behind(match, 1) != "起"
+    if second and not match["half"] and is_lasting:
         return _lasting(match)
     if not second and not match["half"] and _STOPPED.search(before(match)):
         return _minutes_and_seconds(match)
@@ -232,6 +250,8 @@ def _day(match: re.Match[str]) -> Reading:
 _AM_PM = r"(?:\s?(?P<half>[aApP])\.?\s?[mM]\b\.?)"
 
 
+_HOLIDAYS = frozenset(("3.8", "5.1", "5.4", "6.1"))
+"""The days that are named by their digits: 五一."""
 _LONGEST_LIFE = 130
 """In years: numbers that are further apart, or as round as prices, count something else."""
 _YEAR_IS_SAID = re.compile("年|学年|赛季|财年")
@@ -284,7 +304,7 @@ RULES = (
     rule(rf"{ALONE}((?:19|20)\d\d)([/-])(\d\d)(?=\s?(?:赛季|学年|财年|年度))", _season),
     rule(r"(?<=《)\d{3,4}(?=》)", _one_by_one),
     rule(
-        rf"(?:(?<=[代朝唐宋])|(?<=时期|世纪|复兴|战争|运动|文化|艺术|主义)|(?<=国)(?=[^)）]*年))([（(])(\d{{3,4}})({_RANGE})(\d{{3,4}})(?=年?[)）])",
+        rf"(?:(?<=[代朝唐宋])|(?<=时期|世纪|复兴)|(?<=国)(?=.[^)）]{{6,14}}年))([（(])(\d{{3,4}})({_RANGE})(\d{{3,4}})(?=年?[)）])",
         _reign,
     ),
     rule(rf"{ALONE}(\d{{4}})(?:\s?s(?![A-Za-z])|\s?年代)", _decade),

@@ -233,7 +233,7 @@ RULES = (
         _phone,
     ),
     rule(rf"{UNSIGNED}\d{{2,4}}(?: \d{{2,4}}){{1,5}}(?![A-Za-z0-9-]| \d|[.,]\d)", _named_groups),
-    rule(r"(?<=\bGB/[TZ] )(\d{3,5})([-–—])((?:19|20)\d\d)(?!\d)", _standard),
+    rule(r"(?:(?<=\bGB )|(?<=\bGB/[TZ] ))(\d{3,5})([-–—])((?:19|20)\d\d)(?!\d)", _standard),
     rule(r"((?:\s?(?:\*{3,20}|•{2,20})\s?){1,4})(\d{2,4})(?![A-Za-z0-9])", _masked),
     rule(r"(?<=按)[#*](?![A-Za-z0-9])", lambda match: {"#": "井号键", "*": "星号键"}[match[0]]),
     rule(rf"{UNSIGNED}1[3-9]\d{{9}}(?!\d)", _mobile),

@@ -79,12 +79,14 @@ def _fraction(match: re.Match[str]) -> str | None:
     if match[1]:
         return f"{number(match[1].strip(' -'))} and {_after_whole(numerator, denominator)}"
     is_next = numerator > 3 and denominator == numerator + 1  # This week 3/4 of them came.
-    if numerator == denominator or (is_next and _WEEK.search(before(match))):
+    is_week = is_next and _WEEK.search(before(match)) and not follows(match, _OF)
+    if numerator == denominator or is_week:
         return f"{numerals.english(numerator)} {numerals.english(denominator)}"
     is_date = 1 <= numerator <= 12 and 1 <= denominator <= 31 and not follows(match, _MEASURED)
     if is_date and _ON.search(before(match)):
         return f"{_MONTHS[numerator - 1]} {numerals.english_ordinal(denominator)}"
-    is_score = denominator in _FULL_MARKS and _SCORED.search(before(match))
+    is_share = follows(match, _SHARE)
+    is_score = denominator in _FULL_MARKS and _SCORED.search(before(match)) and not is_share
     is_count = is_score or (numerator > 1 and denominator in (10, 100))
     if follows(match, _POINTS) or (is_count and not follows(match, _OF)):
         return f"{numerals.english(numerator)} out of {numerals.english(denominator)}"
@@ -146,6 +148,7 @@ def _scientific(match: re.Match[str]) -> str:
 
 
 _OF = re.compile(r" of\b|ths?\b")
+_SHARE = re.compile(r" (?:the|as|scale|odds|share)\b")
 _POINTS = re.compile(r" (?:stars?|points?|correct|marks?)\b")
 
 _EXPRESSIONS = ExpressionReader(

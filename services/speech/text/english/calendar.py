@@ -44,8 +44,9 @@ _TAKING = re.compile(
     re.IGNORECASE,
 )
 _TAKEN = re.compile(
-    r"$|[.,;:!?)\]]| [-–(]| ?—| (?:of|then|until|till|for|to|an?|the|or|each|more|per|on|before"
-    r"|between|it|we|you|add|stir|remove|press|stop|and(?! (?:early |late )?['’‘]?\d))\b"
+    r"$|[.,;:!?)\]]| [-–(]| ?—| (?:of|then|until|till|for|to|an?|the|or|each|more|per|on|off"
+    r"|after|before|without|with no|between|it|we|you|add|stir|remove|press|stop"
+    r"|and(?! (?:early |late )?['’‘]?\d))\b"
 )
 """What stands before and after seconds, 30s, but not at both ends of a decade: every 90s kid."""
 _DENOMINATORS = (*range(2, 11), 12, 16)

@@ -12,19 +12,21 @@ _A_RATIO = re.compile(r" (?:ratio|odds|mix|scale)\b")
 _IN = r"(?<!check)(?<!checked)(?<!come)(?<!logged)(?<!clocked) in $"
 _WITHIN = re.compile(
     r"\bclocked $|\b(?:ran|swam|rowed|cycled|walked|raced|covered|climbed|solved|did it|done|won"
-    rf"|finish(?:e[ds])?|complete[ds]?|mile|marathon|laps?|\d+ ?(?:k?m|k))\b[^.;]{{0,30}}{_IN}",
+    rf"|finish(?:e[ds])?|complete[ds]?)\b[^.;]{{0,30}}{_IN}"
+    rf"|\b(?:mile|marathon|laps?|\d+ ?(?:k?m|k)){_IN}",
     re.IGNORECASE,
 )
 """Before the time that something took, which is no time of day."""
 _LASTING = re.compile(
     rf"{_IN}|\b(?:clocked|took|takes|lasted|lasts|ran) $"
-    r"|\b(?:(?<!log )record|marathon|length|duration|runtime(?! error)|running time|best)\b"
+    r"|\b(?:(?<!log )record|marathon|length|duration|runtime(?! error)|running time"
+    r"|(?:personal|his|her|my) best)\b"
     r"(?:[^.;]{0,30}\b(?:is|was|of|in|stands at|to|under|about|just|only|exactly))?:? $",
     re.IGNORECASE,
 )
 """What takes the hours, minutes and seconds that follow."""
 _RACING = re.compile(
-    r"\b(?:laps?|records?|swam|swims?|ran|runs?|race[ds]?|finals?|finish\w*|clocked|won|times?|best)\b"
+    r"\b(?:laps?|records?|swam|swims?|ran|race[ds]?|finals?|finish\w*|clocked|won|times?|best)\b"
 )
 """What 1:25.43 is the time of, and not a ratio."""
 

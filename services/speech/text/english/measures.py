@@ -150,7 +150,8 @@ _HEATED = re.compile(
     r"\b(?:(?:bak|roast)(?:e|ed|es|ing)?|fry(?! cook)|fried|frying|(?:pre)?heat(?:ed)?|ovens?"
     r"|(?<!the )(?<!a )(?<!fry )(?:cook|grill)|temperatures?)\b"
     r"(?:(?!\b(?:class|club|shop|store|office|meets?|sold|served)\b)[^.]){0,30}"
-    r"(?:\b(?:at|to|of|is|was|about|around|from) |\d{3}\s?[CF](?: or |\s?[/(]\s?(?:fan )?))$",
+    r"(?:\b(?:(?<!is )(?<!are )at|(?<=oven is )at|to|of|is|was|about|around|from) "
+    r"|\d{3}\s?[CF](?: or |\s?[/(]\s?(?:fan )?))$",
     re.IGNORECASE,
 )
 _AFTER_FRACTION = r"(?<=/\d)|(?<=/\d\d)|(?<=/\d{3})|(?<=/\d{4})|(?<=[¼-¾⅐-⅞])"
