@@ -1,10 +1,11 @@
 """How a speaker of Chinese reads numbers, signs and abbreviations aloud."""
 
-from services.speech.text.chinese import amounts, arithmetic, calendar, identifiers, measures
+from services.speech.text.chinese import amounts, arithmetic, calendar, clock, identifiers, measures
 
 RULES = (
     *identifiers.ADDRESSES,
     *calendar.RULES,
+    *clock.RULES,
     *identifiers.RULES,
     *amounts.RULES,
     *measures.SIZES,
