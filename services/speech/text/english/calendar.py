@@ -40,13 +40,13 @@ _SURELY_BEFORE_YEAR = re.compile(r"\b(?:in|since|year|during|circa) (?:the )?[(]
 _SEASON = re.compile(r" (?:season|school|academic|fiscal|campaign|term|budget)\b")
 _TAKING = re.compile(
     r"\b(?:wait|hold|pause|sleep|rest|plank|sprint|walk|jog|boil|stir|microwave|within|every|after|takes?|took"
-    r"|lasts?|lasted)(?: (?:for|about|at least|another))? $",
+    r"|lasts?|lasted)(?: (?:it|them))?(?: (?:for|about|at least|another))? $",
     re.IGNORECASE,
 )
 _TAKEN = re.compile(
     r"$|[.,;:!?)\]]| [-–(]| ?—| (?:of|then|until|till|for|to|an?|the|or|each|more|per|on|off"
     r"|after|before|without|with no|between|it|we|you|add|stir|remove|press|stop"
-    r"|and(?! (?:early |late )?['’‘]?\d))\b"
+    r"|longer|at|if|while|when|in total|and(?! (?:early |late )?['’‘]?\d))\b"
 )
 """What stands before and after seconds, 30s, but not at both ends of a decade: every 90s kid."""
 _DENOMINATORS = (*range(2, 11), 12, 16)

@@ -9,11 +9,11 @@ from services.speech.text.english.numbers import ALONE, before, behind, number
 _HALF = r"(?:\s?(?P<half>[apAP])(?:\.\s?[mM]\.|[mM]\b\.?))"
 _NOT_A_TIME = re.compile(r"\b(?:ratio|odds|scale|aspect|score|proportion|mix)\b[^.]{0,20}$", re.I)
 _A_RATIO = re.compile(r" (?:ratio|odds|mix|scale)\b")
-_IN = r"(?<!check)(?<!checked)(?<!come)(?<!logged)(?<!clocked) in $"
+_IN = r"(?<![\w-])(?<!check )(?<!checked )(?<!come )(?<!logged )(?<!clocked )in $"
 _WITHIN = re.compile(
     r"\bclocked $|\b(?:ran|swam|rowed|cycled|walked|raced|covered|climbed|solved|did it|done|won"
     rf"|finish(?:e[ds])?|complete[ds]?)\b[^.;]{{0,30}}{_IN}"
-    rf"|\b(?:mile|marathon|laps?|\d+ ?(?:k?m|k)){_IN}",
+    rf"|\b(?:mile|marathon|laps?|\d+ ?(?:k?m|k)) {_IN}",
     re.IGNORECASE,
 )
 """Before the time that something took, which is no time of day."""
@@ -51,7 +51,7 @@ def _time(match: re.Match[str]) -> str | None:
     seconds = int(match["second"] or 0)
     if match["second"] and not half and _LASTING.search(before(match)):
         parts = ((hour, "hour"), (minute, "minute"), (seconds, "second"))
-        return ", ".join(_named(count, name) for count, name in parts if count)
+        return ", ".join(_named(count, name) for count, name in parts if count) or "zero seconds"
     if not half and _WITHIN.search(before(match)):
         return _hour_and_minute(hour, match["minute"]) if hour else _seconds(minute)
     if not half and not seconds:

@@ -147,7 +147,7 @@ _UNIT = (
 )
 
 _HEATED = re.compile(
-    r"\b(?:(?:bak|roast)(?:e|ed|es|ing)?|fry(?! cook)|fried|frying|(?:pre)?heat(?:ed)?|ovens?"
+    r"\b(?:(?:bak|roast)(?:e|ed|es|ing)?|fry(?! cook)|fried|frying|(?:pre)?heat(?:s|ed)?|ovens?"
     r"|(?<!the )(?<!a )(?<!fry )(?:cook|grill)|temperatures?)\b"
     r"(?:(?!\b(?:class|club|shop|store|office|meets?|sold|served)\b)[^.]){0,30}"
     r"(?:\b(?:(?<!is )(?<!are )at|(?<=oven is )at|to|of|is|was|about|around|from) "
