@@ -84,7 +84,7 @@ def _years(match: re.Match[str]) -> Reading | None:
     if not 1000 <= first < last < 2200:
         return None
     is_round = first < 1900 and first % 50 == last % 50 == 0
-    if not _YEAR_IS_SAID.match(behind(match)) and (is_round or last - first > _LONGEST_LIFE):
+    if not _YEAR_IS_SAID.match(behind(match)) and (is_round or last - first >= _LONGEST_LIFE):
         return _counts(match) if is_round else None
     return [
         *digits(match.string, match.span(1)),
