@@ -35,6 +35,9 @@ log = structlog.get_logger(__name__)
 USAGE_S = 0.5
 """How long a vendor may take from the end of a reply to its usage; most send both at once."""
 
+CALL_S = 2.0
+"""How long a vendor may be silent after a whole call in its text, which it does not say to end."""
+
 _USAGE = "stream_options"
 
 
@@ -118,11 +121,9 @@ class OpenAiChatModel:
             pieces = response.aiter_bytes()
             try:
                 async with closing(documents(pieces)) as found:
-                    async for document in found:
+                    async for document in _until_over(found, reply):
                         if text := reply.take(parse_chunk(document)):
                             yield text
-                        if reply.is_over:
-                            break
                     if rest := reply.finish():
                         yield rest
                     for call in reply.calls():
@@ -154,6 +155,19 @@ class OpenAiChatModel:
                         return usage
         self._tells_usage = False
         return None
+
+
+async def _until_over(
+    documents: AsyncIterator[object], reply: WrittenReply
+) -> AsyncIterator[object]:
+    """Yield the documents that make a reply."""
+    while not reply.is_over:
+        try:
+            async with asyncio.timeout(CALL_S if reply.has_written_call else None):
+                document = await anext(documents)
+        except (StopAsyncIteration, TimeoutError):
+            return
+        yield document
 
 
 VENDOR = ChatVendor(settings=OpenAiChatSettings, open=open)

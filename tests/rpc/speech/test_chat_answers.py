@@ -26,6 +26,7 @@ from services.speech.ports import (
 from services.speech.providers.failover.chat import FailoverChatModel
 from services.speech.providers.failover.relay import FailoverRules
 from services.speech.streams import Deadlines
+from services.speech.vendors import openai_chat
 from services.speech.vendors.chat.request import ChatBody
 from services.speech.vendors.http.client import Endpoint
 from services.speech.vendors.http.parameters import Parameters
@@ -269,6 +270,15 @@ async def test_a_model_that_thinks_before_its_first_tag_is_remembered() -> None:
 
 HOURS = Tool(name="hours", description="Tells the hours.", parameters={"type": "object"})
 CALL = '{"name": "hours", "arguments": {"day": "Monday"}}'
+DRAFT = '{"name": "hours", "arguments": {"day": "Sunday"}}'
+
+
+async def called(response: httpx.Response) -> tuple[str, list[ToolCall]]:
+    """Return what a model says and calls that has a tool."""
+    request = ChatRequest(messages=tuple(QUESTION), tools=(HOURS,))
+    items = [item async for item in ScriptedModel(response).model.stream(request)]
+    said = "".join(item for item in items if isinstance(item, str))
+    return said, [item for item in items if isinstance(item, ToolCall)]
 
 
 @pytest.mark.parametrize(
@@ -281,20 +291,65 @@ CALL = '{"name": "hours", "arguments": {"day": "Monday"}}'
         ('{"tool_calls": [{"function": {"name": "hours", "arguments": "{}"}}]}', "", [{}]),
         ('<|python_tag|>{"name": "hours"}', "", [{}]),
         (f'<tool_call>{{"name": "doors"}}</tool_call><tool_call>{CALL}', "", [{"day": "Monday"}]),
+        (f"One moment.\n{CALL}\n", "One moment.\n", [{"day": "Monday"}]),
+        (f"I need to look.\n{CALL}", "I need to look.\n", [{"day": "Monday"}]),
+        ('{"function": "hours", "parameters": {}}', "", [{}]),
+        ('{"tool": "hours", "args": {}}', "", [{}]),
+        ('{"action": "hours", "action_input": {}}', "", [{}]),
+        ('<|START_ACTION|>[{"tool_name": "hours", "parameters": {}}]<|END_ACTION|>', "", [{}]),
+        (f"<think>Perhaps {DRAFT}.</think><tool_call>{CALL}", "", [{"day": "Monday"}]),
+        (f"We need to call {DRAFT}.</think>{CALL}", "", [{"day": "Monday"}]),
+        (f"<think>{'Well. ' * 2_000}</think>{CALL}", "", [{"day": "Monday"}]),
+        (f"{CALL}<tool_response>{DRAFT}</tool_response>It is open.", "", [{"day": "Monday"}]),
+        (f"<tool_call>{CALL}</tool_call>It is open. {DRAFT}", "", [{"day": "Monday"}]),
+        (f"{CALL}<|im_end|>\n<|im_start|>user\n{DRAFT}", "", [{"day": "Monday"}]),
     ],
 )
 async def test_calls_that_are_written_into_the_text_are_made(
     text: str, said: str, arguments: list[object]
 ) -> None:
-    model = ScriptedModel(answer(deltas(*text)))
-    request = ChatRequest(messages=tuple(QUESTION), tools=(HOURS,))
-    items = [item async for item in model.model.stream(request)]
-    assert "".join(item for item in items if isinstance(item, str)) == said
-    calls = [item for item in items if isinstance(item, ToolCall)]
-    assert [(each.name, json.loads(each.arguments)) for each in calls] == [
-        ("hours", each) for each in arguments
-    ]
-    assert len({each.call_id for each in calls}) == len(calls)
+    for tokens in ([text], words(text), list(text)):
+        heard, calls = await called(answer(deltas(*tokens)))
+        assert heard == said
+        assert [(each.name, json.loads(each.arguments)) for each in calls] == [
+            ("hours", each) for each in arguments
+        ]
+        assert len({each.call_id for each in calls}) == len(calls)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f"<think>I could call {CALL} but why?</think>{REPLY}", REPLY),
+        (f"<think>So <tool_call>{CALL}</tool_call> or not?</think>{REPLY}", REPLY),
+        (f"I need to call\n{CALL}\n</think>{REPLY}", REPLY),
+        (
+            f"<|channel|>analysis<|message|>{CALL}<|end|>"
+            f"<|start|>assistant<|channel|>final<|message|>{REPLY}<|return|>",
+            REPLY,
+        ),
+        (f"A call looks like this: {CALL} and I make none.", "A call looks like this: "),
+        (f"Write ```json\n{CALL}\n``` for it.", "Write "),
+        (f"It is this:\n{CALL} is what to write.", "It is this:\n"),
+    ],
+)
+async def test_calls_that_the_model_only_thinks_of_or_shows_are_not_made(
+    text: str, said: str
+) -> None:
+    for tokens in ([text], words(text), list(text)):
+        assert await called(answer(deltas(*tokens))) == (said, [])
+
+
+async def test_a_vendor_that_never_ends_its_stream_has_its_whole_calls_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for text in (f"{CALL} <tool_response>", f"<tool_call>{CALL}</tool_call>It is open."):
+        _, calls = await called(answer(deltas(text, finish=None, end=b""), hangs=True))
+        assert [each.name for each in calls] == ["hours"]
+    # Here another call may follow.
+    monkeypatch.setattr(openai_chat, "CALL_S", 0.05)
+    _, calls = await called(answer(deltas(CALL, finish=None, end=b""), hangs=True))
+    assert [each.name for each in calls] == ["hours"]
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from services.speech.ports import ToolCall
 from services.speech.vendors.documents import parse_json
 
+NAME_KEYS = ("name", "function", "tool", "tool_name", "action")
+ARGUMENT_KEYS = ("arguments", "parameters", "args", "input", "action_input")
+
 _NO_ARGUMENTS = "{}"
-_ARGUMENTS = ("arguments", "parameters", "args", "input")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,17 +38,18 @@ def _delta(call: Mapping[str, object]) -> CallDelta:
     function = call.get("function")
     if not isinstance(function, dict):
         function = call
-    index, call_id, name = call.get("index"), call.get("id"), function.get("name")
+    index, call_id = call.get("index"), call.get("id")
+    name = _first(function, NAME_KEYS)
     return CallDelta(
         index=index if isinstance(index, int) else None,
         call_id=call_id if isinstance(call_id, str) else "",
         name=name if isinstance(name, str) else "",
-        arguments=_json(_arguments(function)),
+        arguments=_json(_first(function, ARGUMENT_KEYS)),
     )
 
 
-def _arguments(function: Mapping[str, object]) -> object:
-    return next((function[key] for key in _ARGUMENTS if key in function), None)
+def _first(function: Mapping[str, object], keys: Sequence[str]) -> object:
+    return next((function[key] for key in keys if key in function), None)
 
 
 def _json(arguments: object) -> str:

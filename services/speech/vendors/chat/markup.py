@@ -9,15 +9,16 @@ from enum import StrEnum
 import regex
 
 from services.speech.answers import has_words
+from services.speech.vendors.chat.calls import ARGUMENT_KEYS, NAME_KEYS
 
 # Tags whose content is not spoken, with or without a namespace.
 _ASIDE = (
     "(?:[a-z]{2,12}:)?"
     "(?:(?:ant|longcat_)?think|(?:ant)?thinking|thoughts?|reason(?:ing)?|reflection|analysis"
     "|scratchpad|planning|chain_of_thought|cot|rationale|inner_(?:monologue|thoughts?)"
-    "|internal(?:_thoughts?)?|(?:longcat_)?tool_calls?|tool_(?:response|result|use)"
-    "|function_?calls?|invoke)"
+    "|internal(?:_thoughts?)?|tool_(?:response|result))"
 )
+CALL_TAG = "(?:[a-z]{2,12}:)?(?:(?:longcat_)?tool_calls?|tool_use|function_?calls?|invoke)"
 _LT, _GT = "(?:<|&lt;)", "(?:>|&gt;)"
 """Some servers escape what looks like HTML."""
 _ATTRIBUTES = r"(?:\s[^<>]{0,200})?"
@@ -31,7 +32,7 @@ class _MarkerKind(StrEnum):
     """What a marker does: the names of the groups of `_MARKER`."""
 
     OPEN = "open"
-    """Thinking or a tool call begins."""
+    """Thinking begins, or what a tool answers."""
     CLOSE = "close"
     """It ends."""
     END_OF_DETAILS = "end_of_details"
@@ -46,6 +47,10 @@ class _MarkerKind(StrEnum):
     """The reply ends."""
     CALL = "call"
     """Nothing but tool calls follows."""
+    DOCUMENT = "document"
+    """So it does if this stands for itself; otherwise, an example does."""
+    END_OF_CALL = "end_of_call"
+    """The tag of a tool call closes."""
     WRAP = "wrap"
     """A tag around the whole reply opens, if none of the reply stands before."""
     UNWRAP = "unwrap"
@@ -58,11 +63,12 @@ _MARKER = regex.compile(
     rf"""
       (?P<open> {_LT}{_ASIDE}{_ATTRIBUTES}(?<!/){_GT} | \[THINK\] | ◁think▷
               | <\|channel>[a-z]{{0,40}} | <unused94>
-              | <\|(?:begin_of_thought|START_THINKING|START_ACTION|thinking|inner_prefix)\|>
+              | <\|(?:begin_of_thought|START_THINKING|thinking|inner_prefix)\|>
               | <details\s{{1,9}}type="reasoning"{_ATTRIBUTES}> )
     | (?P<close> {_LT}/{_ASIDE}\s{{0,9}}{_GT} | \[/THINK\] | ◁/think▷ | <channel\|>
                | assistantfinal | <unused95>
-               | <\|(?:end_of_thought|END_THINKING|END_ACTION|/thinking|inner_suffix)\|> )
+               | <\|(?:end_of_thought|END_THINKING|/thinking|inner_suffix)\|> )
+    | (?P<end_of_call> {_LT}/{CALL_TAG}\s{{0,9}}{_GT} | <\|END_ACTION\|> )
     | (?P<end_of_details> </details> )
     | <\|channel\|>\s{{0,9}}(?P<channel>[a-z]{{1,40}})(?=[^a-z])
     | (?: <\|(?:{_HEADERS})\|>\s{{0,9}} | <start_of_turn> | <\|turn> )
@@ -72,32 +78,36 @@ _MARKER = regex.compile(
     | [<\[][|｜](?P<role>user|assistant|system|observation|human)[|｜][>\]]
     | <role>(?P<role>[a-z]{{1,40}})</role> | \]~b\](?P<role>user|ai|system)
     | (?P<channel_end> <\|end\|> )
-    | (?P<call> <[|｜]tool[^<>|｜]{{0,40}}[|｜]> | <\|(?:call|python_tag)\|> | \[TOOL_CALLS\]
-              | <function= | ```tool_(?:code|calls?)
+    | (?P<call> {_LT}{CALL_TAG}{_ATTRIBUTES}(?<!/){_GT}
+              | <[|｜]tool[^<>|｜]{{0,40}}[|｜]> | <\|(?:python_tag|START_ACTION)\|>
+              | \[TOOL_CALLS\] | <function= | ```tool_(?:code|calls?)
               | \n\s{{0,9}}action:[^\n]{{1,80}}\n\s{{0,9}}action\ input: )
-    | (?P<call> (?:```(?:json)?\s{{0,9}})? (?:(?<!\w)functools)? \[?
+    | (?P<document> (?:```(?:json)?\s{{0,9}})? (?:(?<!\w)functools)? \[?
                 (?: {{\s{{0,9}}"type"\s{{0,9}}:\s{{0,9}}"function"\s{{0,9}},
                   | {{\s{{0,9}}"(?:tool_calls?|function_call)"\s{{0,9}}: ) )
-    | (?P<call> (?:```(?:json)?\s{{0,9}})? (?:(?<!\w)functools)? \[?
-                \{{\s{{0,9}}"(?:name|function|tool|tool_name|action)"\s{{0,9}}:\s{{0,9}}
+    | (?P<document> (?:```(?:json)?\s{{0,9}})? (?:(?<!\w)functools)? \[?
+                \{{\s{{0,9}}"(?:{"|".join(NAME_KEYS)})"\s{{0,9}}:\s{{0,9}}
                 "[\w.-]{{1,80}}"\s{{0,9}},\s{{0,9}}
-                "(?:arguments|parameters|args|input|action_input)"\s{{0,9}}: )
+                "(?:{"|".join(ARGUMENT_KEYS)})"\s{{0,9}}: )
     | (?P<end> </s> | <(?:seed:)?eos> | <eot> | <end_of_(?:turn|utterance)> | <turn\|>
              | <｜end▁of▁sentence｜> | \[INST\] | \[\|endofturn\|\] | \[e~\[
-             | <\|(?:im_end|eo[tms](?:_id)?|endoftext|end_of_text|endofturn|end_of_turn|return
+             | <\|(?:im_end|eo[tms](?:_id)?|endoftext|end_of_text|endofturn|end_of_turn|return|call
                    |endofresponse|end_response|end_of_turn_token|end_of_sentence|role_end)\|>
              | \n\s{{0,9}}\#{{2,4}}[ ]{{0,3}}(?:human|user|instruction)[ ]{{0,3}}:?[ ]{{0,3}}\n
              | \n[ ]{{0,3}}\n\s{{0,9}}human:\s )
     | (?P<wrap> <{_WRAPPER}>(?=(?-i:\S|\n|[ ][^a-z])) )
     | (?P<unwrap> </{_WRAPPER}> )
-    | (?P<nothing> {_LT}{_ASIDE}{_ATTRIBUTES}/{_GT}
+    | (?P<nothing> {_LT}(?:{_ASIDE}|{CALL_TAG}){_ATTRIBUTES}/{_GT}
                  | <(?:seed:)?bos> | <s> | <pad> | <unk> | \[/INST\] | <</?SYS>>
                  | <(?:reserved|unused|extra_id|special)_?\d{{1,4}}>
                  | <｜[^<>｜]{{1,40}}｜> | <\|(?!(?:{_LONGER})\|>)[\w/-]{{1,40}}\|> )
     """,
     regex.VERBOSE | regex.IGNORECASE,
 )
-_CALLS = regex.compile("call|tool|invoke", regex.IGNORECASE)
+_BREAK = regex.compile(r"(?:\A|\n|[.!?。！？])\s*\Z")
+"""What a document follows that stands for itself."""
+_BREAK_CHARACTERS = 20
+"""How many of the characters before it are looked at."""
 _CUT_MARKER = regex.compile(
     r"<[|｜/]|</?th|◁/?t|\[/?[A-Z]{2}"
     r"|\n\s*(?:#{2,4} {0,3}(?:human|user|instruction) {0,3}:?|\n\s*human:)\s*\Z",
@@ -152,14 +162,17 @@ class Markup:
     def __init__(self, habit: Habit) -> None:
         self.is_over = False
         """Whether nothing that follows can belong to the reply."""
-        self.is_call = False
-        """Whether the text calls a tool."""
+        self.call_text = ""
+        """What the text calls tools by: all from the first marker of a call on."""
         self._habit = habit
         self._is_certain = habit is Habit.REPLIES
         self._held = ""
         self._pending = ""
+        self._before = ""
         self._depth = 0
         self._is_aside = False
+        self._is_calling = False
+        """Whether a call has begun, or the example of one: neither is said."""
         self._is_wrapped = False
         self._has_stray_end = False
         self._has_thought = False
@@ -175,9 +188,18 @@ class Markup:
         return Habit.UNKNOWN if self._habit is Habit.THINKS else Habit.REPLIES
 
     @property
+    def is_held(self) -> bool:
+        """Whether what has come so far may turn out to be thinking."""
+        return bool(self._held)
+
+    @property
     def is_thinking(self) -> bool:
         """Whether the text ends in something that is not the reply."""
         return self._depth > 0 or self._is_aside or bool(self._held)
+
+    @property
+    def _is_unsaid(self) -> bool:
+        return self._depth > 0 or self._is_aside or self._is_calling
 
     def trust(self) -> None:
         """Note that the server separates the thinking: the text holds none."""
@@ -186,6 +208,8 @@ class Markup:
     def feed(self, text: str) -> str:
         """Return the part of the reply that is certain by now."""
         self._pending += text
+        if self.call_text:
+            self.call_text += text
         said = ""
         while not self.is_over:
             marker = _MARKER.search(self._pending, partial=True)
@@ -206,13 +230,14 @@ class Markup:
         said = self._say(rest, is_last=True)
         if is_cut:
             return said
-        self._is_certain = True
+        self._is_certain, self._is_calling = True, False
         return said + self._say("", is_last=True)
 
     def _say(self, text: str, *, is_last: bool = False) -> str:
-        if self._depth or self._is_aside:
+        if self._is_unsaid:
             self._has_thought = self._has_thought or has_words(text)
             return ""
+        self._before = (self._before + text)[-_BREAK_CHARACTERS:]
         text, self._held = self._held + text, ""
         if not self._is_begun:
             text = text.lstrip()
@@ -238,7 +263,6 @@ class Markup:
             case _MarkerKind.OPEN:
                 self._is_certain, self._has_thought = True, False
                 self._depth += 1
-                self.is_call = self.is_call or _CALLS.search(marker["open"]) is not None
             case _MarkerKind.CLOSE | _MarkerKind.END_OF_DETAILS if self._depth:
                 self._depth -= 1
             case _MarkerKind.CLOSE:
@@ -246,6 +270,8 @@ class Markup:
                 self._held, self._is_certain = "", True
                 self._has_stray_end, self._has_words = True, False
                 self._is_begun = self._is_given
+                self._before = self.call_text = ""
+                self._is_calling = False
                 return said if self._is_given else ""
             case _MarkerKind.CHANNEL:
                 self._is_certain = True
@@ -258,14 +284,18 @@ class Markup:
                 self._is_aside = False
             case _MarkerKind.END | _MarkerKind.CHANNEL_END:
                 self.is_over = self._has_words or self._depth > 0
-            case _MarkerKind.CALL:
-                self.is_over = self.is_call = True
+            case _MarkerKind.CALL | _MarkerKind.DOCUMENT as kind if not self._is_unsaid:
+                if kind is _MarkerKind.CALL or _BREAK.search(self._before):
+                    self.call_text = marker[0] + self._pending
+                self.is_over, self._is_calling = not self._held, True
             case _MarkerKind.WRAP if not (self._is_begun or self._held or self._depth):
                 self._is_wrapped = True
             case _MarkerKind.UNWRAP if self._is_wrapped and not self._depth:
                 self._is_wrapped = False
             case _MarkerKind.END_OF_DETAILS | _MarkerKind.WRAP | _MarkerKind.UNWRAP:
                 said += self._say(marker[0])
-            case _MarkerKind.NOTHING:
+            case _MarkerKind.CALL | _MarkerKind.DOCUMENT:
+                pass  # The thought of a call, or more of the one before.
+            case _MarkerKind.END_OF_CALL | _MarkerKind.NOTHING:
                 pass
         return said

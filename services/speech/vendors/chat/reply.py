@@ -7,7 +7,7 @@ from services.speech.ports import ChatUsage, ToolCall
 from services.speech.vendors.chat.calls import PartialCalls
 from services.speech.vendors.chat.chunks import Chunk
 from services.speech.vendors.chat.markup import Habit, Markup
-from services.speech.vendors.chat.written_calls import written_calls
+from services.speech.vendors.chat.written_calls import WrittenCalls, written_calls
 
 TOO_LONG = frozenset(("length", "max_tokens", "model_length", "max_output_tokens", "token_limit"))
 FILTERED = frozenset(
@@ -38,9 +38,17 @@ class WrittenReply:
     @property
     def is_over(self) -> bool:
         """Whether the rest can be ignored: some vendors never end their stream."""
-        if self._markup.is_call and self._tool_names:
-            return bool(self.finish_reason)  # The call is written after what shows that it is one.
-        return bool(self.finish_reason) or self._markup.is_over
+        if self.finish_reason:
+            return True
+        if self._markup.call_text and self._tool_names:
+            # The call is written after what shows that it is one.
+            return self._written_calls.is_over and not self._markup.is_held
+        return self._markup.is_over
+
+    @property
+    def has_written_call(self) -> bool:
+        """Whether the text holds a whole call; the vendor may still not say that it is over."""
+        return bool(self._tool_names and self._written_calls.calls) and not self._markup.is_held
 
     @property
     def habit(self) -> Habit:
@@ -57,7 +65,7 @@ class WrittenReply:
         """Why the reply has no words."""
         if self.refusal:
             return "the model refuses to reply"
-        if self._calls or self._markup.is_call:
+        if self._calls or self._markup.call_text:
             return self._unread_call
         is_thinking = self._has_reasoning or self._markup.is_thinking
         where = " while the model thinks" if is_thinking else ""
@@ -89,9 +97,13 @@ class WrittenReply:
         """Yield the calls that the reply makes."""
         if not self._tool_names:
             return
-        if self._markup.is_call and not self._calls:
-            self._calls.add_whole(written_calls(self._written, self._tool_names))
+        if not self._calls:
+            self._calls.add_whole(self._written_calls.calls)
         yield from self._calls.made()
+
+    @property
+    def _written_calls(self) -> WrittenCalls:
+        return written_calls(self._markup.call_text, self._tool_names)
 
     @property
     def _unread_call(self) -> str:
