@@ -17,6 +17,8 @@ from yarl import URL
 
 IDLE_S = 30.0
 """A connection waits so long for the next request: the user listens, thinks and asks meanwhile."""
+LONGEST_HEADER_BYTES = 1 << 16
+"""Of the status line too."""
 _OWN_HEADERS = ("accept", "accept-encoding", "content-type", "user-agent")
 """Which aiohttp would add, where httpx has chosen to send none."""
 
@@ -33,11 +35,11 @@ class VendorTransport(httpx.AsyncBaseTransport):
 
     @classmethod
     def to(cls, url: str, *, proxy: str | None) -> Self:
-        """A transport for the server at a URL; raises OSError if certificates cannot be read.
+        """A transport for the host of a URL; raises OSError if certificates cannot be read.
 
         Without TLS no authority is read, which takes 20 ms, and none is trusted.
         """
-        has_tls = url.startswith("https:")
+        has_tls = any(each and each.startswith(("https:", "wss:")) for each in (url, proxy))
         context = httpx.create_ssl_context() if has_tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         connector = aiohttp.TCPConnector(ssl=context, keepalive_timeout=IDLE_S)
         session = aiohttp.ClientSession(
@@ -45,6 +47,8 @@ class VendorTransport(httpx.AsyncBaseTransport):
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=_OWN_HEADERS,
+            max_line_size=LONGEST_HEADER_BYTES,
+            max_field_size=LONGEST_HEADER_BYTES,
         )
         return cls(session, proxy)
 
@@ -52,6 +56,7 @@ class VendorTransport(httpx.AsyncBaseTransport):
         """Send a request, and return the response once its head has come."""
         limits = request.extensions["timeout"]
         body = await request.aread()
+        await _idle_connections_read()
         with _errors():
             response = await self._session.request(
                 request.method,
@@ -69,6 +74,16 @@ class VendorTransport(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close all connections."""
         await self._session.close()
+
+
+async def _idle_connections_read() -> None:
+    """Have the loop notice which of the connections in the pool their servers have closed.
+
+    A request on such a connection would fail. The first turn of the loop finds what can be read,
+    the second reads it.
+    """
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
 
 
 class _Body(aiohttp.Payload):
