@@ -3,6 +3,7 @@
 import atexit
 import logging
 import os
+import select
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -94,4 +95,8 @@ def _write(text: str) -> None:
     left = text.encode(errors="backslashreplace")
     with suppress(OSError):
         while left:
-            left = left[os.write(_STDERR, left) :]
+            try:
+                left = left[os.write(_STDERR, left) :]
+            except BlockingIOError:
+                # Whoever started the process has it so; then a full pipe has to be waited for.
+                select.select((), (_STDERR,), ())
