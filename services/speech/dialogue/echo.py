@@ -14,7 +14,8 @@ async def without_echo(
 ) -> AsyncIterator[str]:
     """Yield a reply up to the first line of the prompt in it; `decline`'s words if nothing is left.
 
-    What may become such a line is held until it is clear. The model is cancelled at the first.
+    What may become such a line is held until it is clear; an empty delta says that something is.
+    The model is cancelled at the first.
     """
     held, said = "", ""
     async with closing(deltas):
@@ -22,8 +23,8 @@ async def without_echo(
             held += delta
             found = [at for line in prompt_lines if (at := held.find(line)) >= 0]
             end = min(found, default=len(held) - _open(held, prompt_lines))
-            if ready := held[:end]:
-                yield ready
+            ready = held[:end]
+            yield ready
             said, held = said + ready, held[end:]
             if found:
                 log.warning("reply recited the prompt")

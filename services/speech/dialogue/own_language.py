@@ -1,4 +1,4 @@
-"""Declines replies in Latin letters to what is asked in Chinese: small models write such."""
+"""Declines replies in English to what is asked in Chinese: small models write such."""
 
 import re
 from collections.abc import AsyncIterator, Callable
@@ -7,40 +7,53 @@ from services.runtime.languages import primary
 from services.speech.streams import closing
 from services.speech.text.segmentation import has_cjk
 
-_WORD = re.compile(r"[^\W\d_]{2,}")
-_WORDS = 3
-"""Fewer may be a name, or "OK"."""
-_SENTENCE_END = re.compile(r"[.!?](?=\s|$)|\n")
 _NAMES_A_LANGUAGE = re.compile(
-    r"\b(?:english|chinese|mandarin|translat\w*|language)\b|[英中汉外]语|[英中]文|翻译|普通话|语言",
+    r"\b(?:english|chinese|mandarin|translat\w*|language)\b|[\u4e00-\u9fff][语文]|翻译|普通话",
     re.IGNORECASE,
 )
 """Who asks for another language may be answered in it."""
+_SENTENCE = re.compile(r".*?[.!?]\s", re.DOTALL)
+_PROSE = frozenset(
+    ("is", "are", "was", "were", "be", "been", "have", "has", "had", "do", "does", "did", "can",
+     "could", "will", "would", "should", "you", "we", "they", "it", "this", "that", "these",
+     "your", "our", "there", "please", "not", "but", "if", "because")
+)  # fmt: skip
+"""English words of which names, titles and addresses seldom have two in lower case."""
+_MARKS = ".,;:!?\"'()“”‘’"
 
 
-async def in_own_language(
-    deltas: AsyncIterator[str], user_text: str, language_code: str, *, decline: Callable[[], str]
+def is_answered_in_chinese(question: str, language_code: str) -> bool:
+    """Whether a question wants its answer in Chinese."""
+    is_chinese = primary(language_code) == "zh" and has_cjk(question)
+    return is_chinese and _NAMES_A_LANGUAGE.search(question) is None
+
+
+async def without_english(
+    deltas: AsyncIterator[str], *, decline: Callable[[], str]
 ) -> AsyncIterator[str]:
-    """Yield a reply; `decline`'s words in place of one to a Chinese turn that is not Chinese.
+    """Yield a reply; `decline`'s words in place of one whose first sentence is English prose.
 
-    The beginning is held until its language is clear. The model is cancelled if it is wrong.
+    That sentence is held until it ends or has a Chinese character. An empty delta says that it has
+    begun. The model is cancelled if it is English.
     """
-    is_free = primary(language_code) != "zh" or _NAMES_A_LANGUAGE.search(user_text) is not None
     held = ""
     async with closing(deltas):
         async for delta in deltas:
             held += delta
-            is_free = is_free or has_cjk(held)
-            if is_free:
-                yield held
-                held = ""
-            elif _is_foreign(held):
-                yield decline()
-                return
-    if held:
-        yield decline() if not is_free and _is_foreign(f"{held}\n") else held
+            if has_cjk(held) or _SENTENCE.match(held):
+                break
+            yield ""
+        if _is_english(held):
+            yield decline()
+            return
+        yield held
+        async for delta in deltas:
+            yield delta
 
 
-def _is_foreign(beginning: str) -> bool:
-    """Whether a text without Chinese is a whole sentence of another language."""
-    return len(_WORD.findall(beginning)) >= _WORDS and _SENTENCE_END.search(beginning) is not None
+def _is_english(beginning: str) -> bool:
+    """Whether the first sentence, or all of an unfinished one, is English."""
+    whole = _SENTENCE.match(beginning)
+    sentence = whole[0] if whole else beginning
+    words = {word.strip(_MARKS) for word in sentence.split()}
+    return not has_cjk(sentence) and len(words & _PROSE) >= 2

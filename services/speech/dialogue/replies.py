@@ -20,7 +20,7 @@ from services.speech.dialogue.echo import without_echo
 from services.speech.dialogue.grounded import grounded
 from services.speech.dialogue.grounds import Grounds, Ungrounded, preload, prices
 from services.speech.dialogue.knowledge import Knowledge, Match
-from services.speech.dialogue.own_language import in_own_language
+from services.speech.dialogue.own_language import is_answered_in_chinese, without_english
 from services.speech.dialogue.ports import Embedder
 from services.speech.dialogue.question import Kind, Question
 from services.speech.dialogue.rounds import Tooling, in_rounds
@@ -224,12 +224,13 @@ class Dialogue:
         facts = relevant_facts(matches)
         messages = prompt(user_text, language=language, facts=facts, history=history)
         deltas = self._stream(messages, tooling)
-        if persona.grounding is not Grounding.OFF:
-            deltas = in_own_language(
-                deltas,
-                user_text,
-                language.language_code,
-                decline=functools.partial(_declined, language, Ungrounded.LANGUAGE),
+        if (
+            persona.grounding is not Grounding.OFF
+            and not tooling.toolset.tools
+            and is_answered_in_chinese(question.text, language.language_code)
+        ):
+            deltas = without_english(
+                deltas, decline=functools.partial(_declined, language, Ungrounded.LANGUAGE)
             )
         deltas = without_echo(
             deltas,

@@ -217,10 +217,13 @@ async def test_no_persona_claims_to_be_human() -> None:
 @in_virtual_time
 async def test_a_chinese_question_gets_no_english_answer() -> None:
     chinese = dataclasses.replace(HOST.speaking("zh"), unknown="这个我不知道。")
-    chat = ScriptedChat(deltas=("You are ", "very welcome. ", "Bye."))
+    gate = asyncio.Event()
+    chat = ScriptedChat(deltas=("Well, you ", "are very welcome. ", "Bye."), gate=gate)
     dialogue = await Dialogue.prepare(PERSONAS, chat=chat, embedder=LetterEmbedder())
     deltas = dialogue.reply(
         "谢谢你。", persona=STRICT, language=chinese, history=History(), calls=ReplyCalls(Calls())
     )
+    assert await anext(deltas) == ""
+    gate.set()
     assert "".join([delta async for delta in deltas]) == "这个我不知道。"
     assert chat.closed == 1
