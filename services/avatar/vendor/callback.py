@@ -125,7 +125,9 @@ class CallbackVerifier:
         self._seen = seen
 
     async def verify(self, body: bytes, *, now: float, jumped_s: float = 0.0) -> Callback:
-        """Return what a callback says; `now` in Unix seconds. Raises CallbackRefusedError.
+        """Return what a callback says; `now` in Unix seconds.
+
+        Raises CallbackRefusedError, and ServiceError while nobody can tell whether it is a replay.
 
         If the wall clock was set by `jumped_s` since the start, it may have been right before or
         after: a callback that is fresh by either is fresh.

@@ -1,14 +1,21 @@
 """What the cloud says, parsed leniently: it may add members and omit optional ones."""
 
+import functools
 from collections.abc import Mapping
 from enum import IntEnum
 from typing import Annotated, Any
 
+import structlog
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
 from pydantic.alias_generators import to_pascal
 
+log = structlog.get_logger(__name__)
+
 FIRST_IN_MILLISECONDS = 10**11
 """Times this large are milliseconds: in seconds they would be after the year 5000."""
+
+LONGEST_TOLD = 40
+"""Characters of a status that the log keeps."""
 
 
 class TaskStatus(IntEnum):
@@ -23,7 +30,14 @@ class TaskStatus(IntEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> "TaskStatus":
+        _tell_unknown(str(value)[:LONGEST_TOLD])
         return cls.UNKNOWN
+
+
+@functools.lru_cache(maxsize=100)
+def _tell_unknown(status: str) -> None:
+    """Log a status the first time that the cloud uses it: its tasks pass for running ones."""
+    log.warning("task status not known", status=status)
 
 
 class DriveStatus(IntEnum):

@@ -8,6 +8,9 @@ from typing import Protocol
 
 import structlog
 
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+
 log = structlog.get_logger(__name__)
 
 _SCHEMA = """
@@ -27,7 +30,7 @@ class SeenSignatures(Protocol):
     ) -> bytes:
         """Return the digest of the first body with this signature: the given one if it is new.
 
-        It is kept for so many seconds; `now` in Unix seconds.
+        It is kept for so many seconds; `now` in Unix seconds. Raises ServiceError.
         """
 
 
@@ -35,7 +38,8 @@ class StoredSignatures:
     """Those that this process has seen, and the ones before it that had the same file.
 
     What cannot be written, as the disk is full, is remembered by this process alone: what the cloud
-    tells of playback is wanted all the same.
+    tells of playback is wanted all the same. What cannot be looked up may be a replay: that raises
+    ServiceError.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -57,8 +61,8 @@ class StoredSignatures:
             ask("DELETE FROM callbacks WHERE kept_until < ?", (now,))
             row = (signature, digest, now + kept_s)
             ask("INSERT OR IGNORE INTO callbacks VALUES (?, ?, ?)", row)
-        except sqlite3.DatabaseError as error:
-            log.warning("signature not written", error=error.sqlite_errorname)
+        except sqlite3.Error as error:
+            log.warning("signature not written", error=_name(error))
         first = self._written(signature)
         if first is None:
             self._unwritten[signature] = (digest, now + kept_s)
@@ -68,9 +72,17 @@ class StoredSignatures:
         ask = "SELECT digest FROM callbacks WHERE signature = ?"
         try:
             found = self._connection.execute(ask, (signature,)).fetchone()
-        except sqlite3.DatabaseError:
-            return None
+        except sqlite3.Error as error:
+            log.warning("signatures not read", error=_name(error))
+            raise ServiceError(
+                Reason.DEPENDENCY_UNAVAILABLE, "Nobody can tell whether the callback is a replay."
+            ) from None
         return found and bytes(found[0])
+
+
+def _name(error: sqlite3.Error) -> str:
+    """Return SQLite's name of an error, which those of the module itself do not have."""
+    return getattr(error, "sqlite_errorname", type(error).__name__)
 
 
 @contextmanager

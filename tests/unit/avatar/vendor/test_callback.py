@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from services.avatar.vendor.callback import (
     Callback,
@@ -22,8 +23,10 @@ from services.avatar.vendor.callback import (
     TaskCallback,
     sign_callback,
 )
-from services.avatar.vendor.messages import DriveStatus, TaskStatus
+from services.avatar.vendor.messages import LONGEST_TOLD, DriveStatus, TaskStatus
 from services.avatar.vendor.replays import StoredSignatures, stored_signatures
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 
 VECTORS: list[dict[str, Any]] = json.loads(
     (Path(__file__).parents[3] / "data" / "zego_vectors.json").read_text(encoding="utf-8")
@@ -124,6 +127,16 @@ def test_a_state_of_a_task_that_is_new_is_unknown(status: object) -> None:
     assert report.status is TaskStatus.UNKNOWN
 
 
+def test_a_state_of_a_task_that_is_new_is_logged_once() -> None:
+    status = "Suspended" * 100
+    with capture_logs() as logs:
+        for _ in range(2):
+            verify(make_verifier(), make_body(EventType=3, Detail={"Status": status}))
+    assert [(each["event"], each["status"]) for each in logs] == [
+        ("task status not known", status[:LONGEST_TOLD])
+    ]
+
+
 def test_an_event_of_a_new_kind_is_let_through() -> None:
     report = verify(make_verifier(), make_body(EventType=7, Detail={"x": 1}), now=NOW)
     assert report == OtherCallback(task_id="task-1", event_time_s=NOW + 0.25, event_type=7)
@@ -219,21 +232,29 @@ def test_signatures_that_are_stale_are_forgotten(tmp_path: Path) -> None:
         assert connection.execute("SELECT count(*) FROM callbacks").fetchone() == (1,)
 
 
-@pytest.mark.parametrize("trouble", ["PRAGMA query_only = ON", "DROP TABLE callbacks"])
-def test_a_signature_that_cannot_be_written_is_remembered_meanwhile(
-    tmp_path: Path, trouble: str
-) -> None:
+def test_a_signature_that_cannot_be_written_is_remembered_meanwhile(tmp_path: Path) -> None:
     path = tmp_path / "signatures.sqlite3"
     verify(make_verifier(path), make_body())
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute(trouble)
+        connection.execute("PRAGMA query_only = ON")
         seen = StoredSignatures(connection)
         verifier = CallbackVerifier(app_id=APP_ID, secrets=[SECRET], seen=seen)
-        if "DROP" not in trouble:
-            assert refusal(verifier, make_body(TaskId="task-2")) is Refusal.REPLAYED
+        assert refusal(verifier, make_body(TaskId="task-2")) is Refusal.REPLAYED
         for _ in "once", "again":
             verify(verifier, make_body(nonce="n2"))
         assert refusal(verifier, make_body(nonce="n2", TaskId="task-2")) is Refusal.REPLAYED
+
+
+@pytest.mark.parametrize("is_closed", [True, False], ids=["closed", "without a table"])
+def test_while_signatures_cannot_be_read_every_callback_may_be_a_replay(is_closed: bool) -> None:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        if is_closed:
+            connection.close()
+        seen = StoredSignatures(connection)
+        verifier = CallbackVerifier(app_id=APP_ID, secrets=[SECRET], seen=seen)
+        with pytest.raises(ServiceError) as caught:
+            verify(verifier, make_body())
+        assert caught.value.reason is Reason.DEPENDENCY_UNAVAILABLE
 
 
 def test_a_file_that_cannot_remember_is_told(tmp_path: Path) -> None:
