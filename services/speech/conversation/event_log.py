@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -50,7 +50,8 @@ class _Waiting:
 class Listener:
     """One stream's view of a conversation; iterating ends when it is closed.
 
-    Each event is told `behind_s` later than it happens.
+    Each event is told `behind_s` later than it happens, except for a call of the app's function,
+    which the reply waits for: that is told at once, with all before it.
     """
 
     def __init__(self, *, behind_s: float = 0.0) -> None:
@@ -58,6 +59,7 @@ class Listener:
         self._queue: BoundedQueue[_Waiting] = BoundedQueue(
             max_items=WAITING_ITEMS, max_size=WAITING_AUDIO, size_of=_audio_count
         )
+        self._hurries = asyncio.Event()
         self.is_leaving = False
         """Whether it is closed once the turns that run now are over: its caller asks no more."""
 
@@ -65,6 +67,8 @@ class Listener:
         """Add an event; a listener that is too slow is sent away."""
         try:
             self._queue.put_nowait(_Waiting(event, _now() + self._behind_s))
+            if event.WhichOneof("event") == "tool_called":
+                self._hurries.set()
         except QueueClosedError:
             pass
         except QueueFullError:
@@ -100,8 +104,18 @@ class Listener:
         """Yield events and audio in order; raises ServiceError when the listener was sent away."""
         async with closing(self._queue.items()) as items:
             async for waiting in items:
-                await asyncio.sleep(waiting.due_at - _now())
+                await self._due(waiting)
+                if not len(self._queue):
+                    self._hurries.clear()
                 yield waiting.item
+
+    async def _due(self, waiting: _Waiting) -> None:
+        if waiting.due_at <= _now():
+            await asyncio.sleep(0)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(waiting.due_at):
+                await self._hurries.wait()
 
 
 def _audio_count(waiting: _Waiting) -> int:

@@ -16,7 +16,8 @@ from services.speech.conversation.event_log import (
     Listener,
     ProducedAudio,
 )
-from services.speech.conversation.events import ReplyUpdated
+from services.speech.conversation.events import ReplyUpdated, ToolCalled
+from services.speech.ports import ToolCall
 from tests.support.virtual_time import in_virtual_time
 
 AUDIO = ProducedAudio(turn_id=1, pcm=b"\0\0")
@@ -65,6 +66,33 @@ async def test_who_hears_nothing_is_told_a_moment_later_and_of_all_that_happened
         events.publish(ReplyUpdated(delta="b"), turn_id=1)
     assert await read(listener) == [1, 2]
     assert loop.time() - happened_at == pytest.approx(BEHIND_S)
+
+
+@in_virtual_time
+async def test_a_call_of_the_app_is_told_at_once_after_what_happened_before_it() -> None:
+    events = EventLog(recorder=None)
+    loop = asyncio.get_running_loop()
+    happened_at = loop.time()
+    call = ToolCall(call_id="1", name="open", arguments="{}")
+    with events.attached(behind_s=BEHIND_S) as listener:
+        items = listener.items()
+        for event in (ReplyUpdated(delta="a"), ReplyUpdated(delta="b")):
+            events.publish(event, turn_id=1)
+        first = asyncio.ensure_future(anext(items))
+        await asyncio.sleep(BEHIND_S / 2)
+        for _ in range(2):
+            events.publish(ToolCalled(call=call), turn_id=1)
+        told = [await first, *[await anext(items) for _ in range(3)]]
+        assert [item.sequence for item in told if not isinstance(item, ProducedAudio)] == [
+            1,
+            2,
+            3,
+            4,
+        ]
+        assert loop.time() - happened_at == pytest.approx(BEHIND_S / 2)
+        events.publish(ReplyUpdated(delta="c"), turn_id=1)
+        await anext(items)
+        assert loop.time() - happened_at == pytest.approx(BEHIND_S * 1.5)
 
 
 @in_virtual_time
