@@ -6,6 +6,7 @@ They are those of a dictionary with 350,000 words, which a process reads once.
 import functools
 import io
 import logging
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -47,8 +48,16 @@ class _Dictionary:
     tagger: Any
 
 
-@functools.cache
+_loading = threading.Lock()
+
+
 def _dictionary() -> _Dictionary:
+    with _loading:
+        return _read_dictionary()
+
+
+@functools.cache
+def _read_dictionary() -> _Dictionary:
     # The library's own way takes longer, and keeps what it has read in a folder where other users
     # of the machine may write.
     words = jieba.dt
@@ -64,8 +73,11 @@ def _dictionary() -> _Dictionary:
     words.total = sum(counts)
     words.initialized = True
     # When it is imported it reads the same file for the parts of speech, line by line.
+    own_way = words.get_dict_file
     words.get_dict_file = io.BytesIO
-    from jieba import posseg
-
+    try:
+        from jieba import posseg
+    finally:
+        words.get_dict_file = own_way
     posseg.dt.word_tag_tab = dict(zip(names, tags, strict=True))
     return _Dictionary(segmenter=words, tagger=posseg.dt)
