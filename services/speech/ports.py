@@ -54,7 +54,9 @@ class ProviderError(Exception):
         self.retry_after_s = retry_after_s
 
 
-class _PassingError(ProviderError):
+class _TransientError(ProviderError):
+    """A failure that is always transient."""
+
     def __init__(
         self,
         stage: Stage,
@@ -74,11 +76,11 @@ class _PassingError(ProviderError):
         )
 
 
-class ProviderQuotaError(_PassingError):
+class ProviderQuotaError(_TransientError):
     """A provider refuses more work for now: its quota or rate limit is used up."""
 
 
-class ProviderMuteError(_PassingError):
+class ProviderMuteError(_TransientError):
     """A provider succeeded without producing anything where it had to."""
 
 

@@ -169,11 +169,7 @@ class _Speech:
     def _chunk(self, frame: Frame) -> SpeechChunk | None:
         if frame.type == FrameType.SPEECH:
             return self._sound(frame.payload)
-        if frame.event not in (
-            EventCode.SENTENCE_START,
-            EventCode.SENTENCE_END,
-            EventCode.SUBTITLE,
-        ):
+        if frame.event not in _WITH_DOCUMENTS:
             return None
         document = frame.document if frame.payload else {}
         if frame.event == EventCode.SENTENCE_END:

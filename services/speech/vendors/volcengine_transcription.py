@@ -62,6 +62,12 @@ class VolcengineTranscriptionSettings(VolcengineSettings, PauseSettings):
         description="silence that ends a sentence, and makes the end of the turn likely, in"
         " milliseconds",
     )
+    turn_silence_ms: int = Field(
+        300,
+        ge=50,
+        le=5000,
+        description="how much more silence makes the end of the turn certain, in milliseconds",
+    )
 
 
 def open(
