@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 from structlog.testing import capture_logs
 
 from services.speech.ports import (
@@ -31,6 +31,13 @@ def listener(server: Any, **options: Any) -> Any:
         setting="SPEECH_RECOGNIZER", base_url=server.url, api_key=SecretStr(KEY), **options
     )
     return volcengine_transcription.open(settings, PATIENT)
+
+
+def test_no_pause_is_longer_than_five_seconds() -> None:
+    with pytest.raises(ValidationError, match="turn_silence_ms"):
+        volcengine_transcription.VolcengineTranscriptionSettings(
+            setting="SPEECH_RECOGNIZER", api_key=SecretStr(KEY), turn_silence_ms=5_001
+        )
 
 
 def speaker(server: Any, **options: Any) -> Any:
