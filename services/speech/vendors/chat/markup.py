@@ -104,7 +104,7 @@ _MARKER = regex.compile(
     """,
     regex.VERBOSE | regex.IGNORECASE,
 )
-_BREAK = regex.compile(r"(?:\A|\n|[.!?。！？])\s*\Z")
+_BREAK = regex.compile(r"(?:\A|\n|[.!?。！？])[\s*`>]*\Z")
 """What a document follows that stands for itself."""
 _BREAK_CHARACTERS = 20
 """How many of the characters before it are looked at."""

@@ -24,7 +24,7 @@ _BETWEEN = regex.compile(
     rf"""(?: [^\w<&{{]
            | (?:json|functools|tool_(?:code|calls?))\b
            | (?:<|&lt;)/?{CALL_TAG}(?:\s[^<>]{{0,200}})?(?:>|&gt;)
-           | <[|｜](?:tool(?!.{{0,2}}(?:output|res))|python_tag|(?:start|end)_action)
+           | <[|｜]/?(?:tool(?!.{{0,2}}(?:output|res))|python_tag|(?:start|end)_action)
              [^<>|｜]{{0,40}}[|｜]> )*+""",
     regex.VERBOSE | regex.IGNORECASE,
 )
