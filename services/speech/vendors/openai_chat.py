@@ -120,8 +120,11 @@ class OpenAiChatModel:
         async with self._requester.post("chat/completions", content_of) as response:
             pieces = response.aiter_bytes()
             try:
-                async with closing(documents(pieces)) as found:
-                    async for document in _until_over(found, reply):
+                async with (
+                    closing(documents(pieces)) as found,
+                    closing(_until_over(found, reply)) as used,
+                ):
+                    async for document in used:
                         if text := reply.take(parse_chunk(document)):
                             yield text
                     if rest := reply.finish():
