@@ -218,7 +218,7 @@ async def test_no_persona_claims_to_be_human() -> None:
 async def test_a_chinese_question_gets_no_english_answer() -> None:
     chinese = dataclasses.replace(HOST.speaking("zh"), unknown="这个我不知道。")
     gate = asyncio.Event()
-    chat = ScriptedChat(deltas=("Well, you ", "are very welcome. ", "Bye."), gate=gate)
+    chat = ScriptedChat(deltas=("Well, you ", "are welcome. Bye."), gate=gate)
     dialogue = await Dialogue.prepare(PERSONAS, chat=chat, embedder=LetterEmbedder())
     deltas = dialogue.reply(
         "谢谢你。", persona=STRICT, language=chinese, history=History(), calls=ReplyCalls(Calls())
