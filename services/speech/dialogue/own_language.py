@@ -8,7 +8,7 @@ from services.speech.streams import closing
 from services.speech.text.segmentation import has_cjk
 
 _NAMES_A_LANGUAGE = re.compile(
-    r"\b(?:english|chinese|mandarin|translat\w*|language)\b|[\u4e00-\u9fff][语文]|翻译|普通话",
+    r"\b(?:english|chinese|mandarin|translat\w*|language)\b|[\u4e00-\u9fff][语文]|语言|翻译|普通话",
     re.IGNORECASE,
 )
 """Who asks for another language may be answered in it."""

@@ -28,6 +28,7 @@ from services.speech.providers.failover.relay import FailoverRules
 from services.speech.streams import Deadlines
 from services.speech.vendors import openai_chat
 from services.speech.vendors.chat.request import ChatBody
+from services.speech.vendors.http import endings
 from services.speech.vendors.http.client import Endpoint
 from services.speech.vendors.http.parameters import Parameters
 from services.speech.vendors.openai_chat import OpenAiChatModel
@@ -343,6 +344,7 @@ async def test_calls_that_the_model_only_thinks_of_or_shows_are_not_made(
 async def test_a_vendor_that_never_ends_its_stream_has_its_whole_calls_made(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(endings, "END_S", 0.01)
     for text in (f"{CALL} <tool_response>", f"<tool_call>{CALL}</tool_call>It is open."):
         _, calls = await called(answer(deltas(text, finish=None, end=b""), hangs=True))
         assert [each.name for each in calls] == ["hours"]

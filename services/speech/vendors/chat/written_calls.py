@@ -33,10 +33,11 @@ _BETWEEN = regex.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenCalls:
-    """The whole calls at the beginning of a text; none are followed if it `is_over`."""
+    """The whole calls of a text."""
 
     calls: tuple[CallDelta, ...]
     is_over: bool
+    """Whether no other call can follow."""
 
 
 def written_calls(text: str, tool_names: Collection[str]) -> WrittenCalls:
