@@ -98,5 +98,5 @@ def _write(text: str) -> None:
             try:
                 left = left[os.write(_STDERR, left) :]
             except BlockingIOError:
-                # Whoever started the process has it so; then a full pipe has to be waited for.
-                select.select((), (_STDERR,), ())
+                # Whoever shares stderr has made it non-blocking.
+                select.select([], [_STDERR], [])
