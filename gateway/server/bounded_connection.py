@@ -31,21 +31,13 @@ class BoundedConnection(h11.Connection):
         self.refusal: ServiceError | None = None
         """Which bound the client has broken."""
 
-    def receive_data(self, data: bytes) -> None:
-        """Take data, without empty lines before a request (RFC 9112, section 2.2)."""
-        if self.their_state is h11.IDLE and not self.trailing_data[0]:
-            request = data.lstrip(b"\r\n")
-            # Nothing at all would be the end of the connection.
-            if data and not request:
-                return
-            data = request
-        super().receive_data(data)
-
     def next_event(self) -> Any:
         """Return the next event."""
-        # A head is measured before it is parsed.
-        if self.their_state is h11.IDLE and self._awaited_fields() > MAX_FIELDS:
-            self._refuse("headers", "max_fields", f"must be {MAX_FIELDS} at most")
+        if self.their_state is h11.IDLE:
+            self._skip_empty_lines()
+            # A head is measured before it is parsed.
+            if self._awaited_fields() > MAX_FIELDS:
+                self._refuse("headers", "max_fields", f"must be {MAX_FIELDS} at most")
         event = super().next_event()
         if isinstance(event, h11.Request):
             self._crumbs = 0
@@ -56,6 +48,12 @@ class BoundedConnection(h11.Connection):
                 rule = f"must not cut a body into more than {MAX_CRUMBS} chunks this small"
                 self._refuse("Transfer-Encoding", "chunk_size", rule)
         return event
+
+    def _skip_empty_lines(self) -> None:
+        """Drop those before a request, which some clients send after a body (RFC 9112, 2.2)."""
+        received, _ = self.trailing_data
+        # h11 has no other way to take from what it was given.
+        self._receive_buffer.maybe_extract_at_most(len(received) - len(received.lstrip(b"\r\n")))
 
     def _awaited_fields(self) -> int:
         """Return the number of lines that have come of the next head, without its first."""

@@ -187,6 +187,15 @@ async def test_what_clients_send_is_taken(
     assert told.split(b" ", 2)[1] == status
 
 
+async def test_an_empty_line_after_a_body_is_no_request(gateway: RunningGateway) -> None:
+    async with connection(gateway) as (reader, writer):
+        writer.write(POST + b"content-length: 2\r\n\r\n{}\r\n")
+        told = await reader.readuntil(b"HTTP/1.1 404 ")
+        writer.write(HEAD[:-2] + b"connection: close\r\n\r\n")
+        told += await reader.read()
+    assert [each[:3] for each in told.split(b"HTTP/1.1 ")] == [b"", b"404", b"200"]
+
+
 async def test_a_body_that_breaks_off_is_answered_once(
     gateway: RunningGateway, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
