@@ -43,7 +43,7 @@ def _refusal(scope: Scope) -> ServiceError | None:
         )
     headers = Headers(scope=scope)
     if headers.get("content-encoding", "identity").lower() not in ("identity", ""):
-        # Compressed, a body of any size fits into any limit.
+        # Nothing here decompresses: it would be read as if it were what it is not.
         return refused(
             Reason.MEDIA_TYPE_UNSUPPORTED,
             "Content-Encoding",
