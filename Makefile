@@ -15,9 +15,12 @@ INSTALLED := $(VENV)/.installed
 # What renders and validates deploy/: large, and of no use to those who only run Parley.
 DEPLOY_TOOLS := $(VENV)/.deploy-tools
 
-# Where the environment was made, and for a Python that is still there; else it is made anew.
-MADE_IN := $(shell test -x $(BIN)/python && { cat $(VENV)/.checkout 2>/dev/null || pwd -P; })
-ifneq ($(MADE_IN),$(shell pwd -P))
+# An environment works where venv made it, by a Python that is still there; else it is made anew.
+# Of one that another tool made, nothing is known.
+HERE := $(CURDIR)/$(VENV)
+MADE_AT := $(shell sed -n 's/^command = .* -m venv \(--[^ ]* \)*//p' $(VENV)/pyvenv.cfg 2>/dev/null)
+RUNS := $(shell test -x $(BIN)/python && echo yes)
+ifneq ($(RUNS) $(or $(MADE_AT),$(HERE)),yes $(HERE))
 .PHONY: $(BIN)/python $(DEPENDENCIES) $(INSTALLED) $(DEPLOY_TOOLS)
 endif
 
@@ -171,9 +174,14 @@ clean: ## Remove everything that make created, except the models
 	rm -rf $(VENV) gen .mypy_cache .ruff_cache .pytest_cache .hypothesis test-results
 
 $(BIN)/python:
+	@if [ -L $(VENV) ]; then \
+	  echo "$(VENV) is a link to an environment that was not made here, or has no Python." >&2; \
+	  echo "Remove the link, and make creates one for this checkout." >&2; \
+	  exit 1; \
+	fi
 	@for name in $(PYTHON); do \
 	  if "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
-	    "$$name" -m venv --clear $(VENV) && pwd -P > $(VENV)/.checkout && exit 0; \
+	    "$$name" -m venv --clear $(VENV) && exit 0; \
 	    rm -rf $(VENV); \
 	    echo "$$name cannot create a virtual environment: install its venv package" >&2; \
 	    exit 1; \

@@ -16,6 +16,7 @@ def lazy_group(**places: str) -> type[TyperGroup]:
 
     class LazyGroup(TyperGroup):
         def __init__(self, **attributes: Any) -> None:
+            assert not attributes["commands"], "all commands of a lazy group are named as places"
             super().__init__(**attributes | {"commands": _Commands(places)})
 
     return LazyGroup

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 from rich.text import Text
 from typer.testing import CliRunner
 
@@ -15,6 +16,7 @@ from parley.__main__ import app
 from parley.administration.audit import entries_of
 from parley.administration.tasks import table_of
 from parley.gateway_client.connection import address
+from parley.lazy_commands import lazy_group
 from parley.plan.paths import ROOT
 from parley.plan.saved_secrets import SAVED
 from parley.terminal.listing import show
@@ -47,6 +49,13 @@ def test_every_command_is_found_and_a_slip_is_helped() -> None:
     assert helped.exit_code == 0, helped.exception
     assert "Run everything here until Ctrl-C." in helped.output
     assert "Did you mean 'usage'?" in CliRunner().invoke(app, ["usag"]).output
+
+
+def test_a_command_that_a_lazy_group_would_hide_is_noticed() -> None:
+    lazy = typer.Typer(cls=lazy_group(audit="parley.administration.audit:list_audit"))
+    lazy.command("hidden")(print)
+    with pytest.raises(AssertionError, match="named as places"):
+        typer.main.get_group(lazy)
 
 
 def test_no_command_waits_for_what_others_need() -> None:
@@ -175,19 +184,8 @@ def test_a_slip_is_told_in_the_words_of_the_command(words: tuple[str, ...], told
     assert told in ended.stderr
 
 
-@pytest.mark.parametrize(
-    ("made_in", "python", "is_made_anew"),
-    [
-        ("{here}", sys.executable, False),
-        ("{here}/elsewhere", sys.executable, True),
-        ("{here}", "/no/python", True),
-    ],
-    ids=["here", "moved", "python gone"],
-)
-def test_an_environment_that_runs_no_more_is_made_anew(
-    tmp_path: Path, made_in: str, python: str, is_made_anew: bool
-) -> None:
-    here = tmp_path / "a checkout"
+def checkout_with_environment(here: Path, noted: str, python: str) -> Path:
+    """A checkout with an environment about which venv has noted something."""
     for name in ("tools/install_dependencies.py", "tools/gen_protos.py", "requirements.lock",
                  "pyproject.toml", "hatch_build.py", ".venv/bin/python",
                  ".venv/.dependencies", ".venv/.installed"):  # fmt: skip
@@ -195,10 +193,42 @@ def test_an_environment_that_runs_no_more_is_made_anew(
         (here / name).touch()
     (here / ".venv/bin/python").unlink()
     (here / ".venv/bin/python").symlink_to(python)
-    (here / ".venv/.checkout").write_text(made_in.format(here=here.resolve()))
+    (here / ".venv/pyvenv.cfg").write_text(noted.format(here=here.resolve()))
     shutil.copy(ROOT / "Makefile", here)
+    return here
+
+
+@pytest.mark.parametrize(
+    ("noted", "python", "is_made_anew"),
+    [
+        ("command = /bin/python -m venv {here}/.venv\n", sys.executable, False),
+        ("command = /bin/python -m venv --clear {here}/.venv\n", sys.executable, False),
+        ("home = /bin\n", sys.executable, False),
+        ("command = /bin/python -m venv {here}/elsewhere/.venv\n", sys.executable, True),
+        ("command = /bin/python -m venv {here}/.venv\n", "/no/python", True),
+    ],
+    ids=["here", "cleared", "another tool", "moved", "python gone"],
+)
+def test_an_environment_that_runs_no_more_is_made_anew(
+    tmp_path: Path, noted: str, python: str, is_made_anew: bool
+) -> None:
+    here = checkout_with_environment(tmp_path / "a checkout", noted, python)
     planned = subprocess.run(
         ["make", "-n", "install"], cwd=here, capture_output=True, text=True, check=True
     )
-    assert ("-m venv --clear" in planned.stdout) == is_made_anew
+    assert ("-m venv --clear .venv" in planned.stdout) == is_made_anew
     assert ("install_dependencies.py" in planned.stdout) == is_made_anew
+
+
+def test_the_environment_of_another_checkout_is_left_alone(tmp_path: Path) -> None:
+    noted = "command = /bin/python -m venv {here}/.venv\n"
+    other = checkout_with_environment(tmp_path / "other", noted, sys.executable)
+    here = checkout_with_environment(tmp_path / "here", noted, sys.executable)
+    shutil.rmtree(here / ".venv")
+    (here / ".venv").symlink_to(other / ".venv")
+    refused = subprocess.run(
+        ["make", "install"], cwd=here, capture_output=True, text=True, check=False
+    )
+    assert refused.returncode == 2
+    assert "Remove the link" in refused.stderr
+    assert (here / ".venv/bin/python").exists()
