@@ -16,13 +16,15 @@ _SCHEMA = """
     CREATE INDEX IF NOT EXISTS signatures_by_validity ON signatures (valid_until);
 """
 _LOCKED_S = 1.0
+_UNWRITABLE = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
 
 
 class UsedSignatures:
     """Remembers signatures for as long as they would be valid.
 
-    What cannot be written, as the disk is full, is remembered by this process alone: a task must
-    be stopped all the same.
+    What the disk does not take is remembered by this process alone: a task must be stopped all the
+    same. What cannot be looked up is not let through: the methods raise sqlite3.Error for a file
+    that is damaged, or locked by others.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -37,7 +39,10 @@ class UsedSignatures:
             return False
         try:
             return self._write(signature, now=now, valid_until=now + valid_s)
-        except sqlite3.DatabaseError as error:
+        except sqlite3.OperationalError as error:
+            # The rest of the code says more than which kind of error it is.
+            if error.sqlite_errorcode & 0xFF not in _UNWRITABLE:
+                raise
             log.warning("signature not written", error=error.sqlite_errorname)
         if self._is_written(signature):
             return False
@@ -53,10 +58,7 @@ class UsedSignatures:
 
     def _is_written(self, signature: str) -> bool:
         ask = "SELECT 1 FROM signatures WHERE signature = ?"
-        try:
-            return self._connection.execute(ask, (signature,)).fetchone() is not None
-        except sqlite3.DatabaseError:
-            return False
+        return self._connection.execute(ask, (signature,)).fetchone() is not None
 
 
 @contextmanager

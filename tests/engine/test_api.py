@@ -138,7 +138,8 @@ def test_signatures_are_remembered_while_they_are_valid(tmp_path: Path) -> None:
         assert used.use("a", now=1201, valid_s=1200)
 
 
-@pytest.mark.parametrize("trouble", ["PRAGMA query_only = ON", "DROP TABLE signatures"])
+# The first page is the header, two are the table and its index.
+@pytest.mark.parametrize("trouble", ["PRAGMA query_only = ON", "PRAGMA max_page_count = 3"])
 def test_a_signature_that_cannot_be_written_is_remembered_meanwhile(
     tmp_path: Path, trouble: str
 ) -> None:
@@ -148,10 +149,28 @@ def test_a_signature_that_cannot_be_written_is_remembered_meanwhile(
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         used = UsedSignatures(connection)
         connection.execute(trouble)
-        assert used.use("a", now=1, valid_s=1200) == ("DROP" in trouble)
-        assert used.use("b", now=1, valid_s=1200)
-        assert not used.use("b", now=1201, valid_s=1200)
-        assert used.use("b", now=1202, valid_s=1200)
+        assert not used.use("a", now=1, valid_s=1200)
+        # More than one page holds.
+        long = "b" * 10_000
+        assert used.use(long, now=1, valid_s=1200)
+        assert not used.use(long, now=1201, valid_s=1200)
+        assert used.use(long, now=1202, valid_s=1200)
+
+
+@pytest.mark.parametrize("trouble", ["BEGIN EXCLUSIVE", "DROP TABLE signatures"])
+def test_a_signature_that_cannot_be_looked_up_is_not_let_through(
+    tmp_path: Path, trouble: str
+) -> None:
+    path = tmp_path / "signatures.sqlite3"
+    with used_signatures(path):
+        pass
+    with (
+        closing(sqlite3.connect(path, isolation_level=None)) as another,
+        closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as connection,
+    ):
+        another.execute(trouble)
+        with pytest.raises(sqlite3.OperationalError, match=r"locked|no such table"):
+            UsedSignatures(connection).use("a", now=0, valid_s=1200)
 
 
 def test_a_file_that_cannot_remember_is_told(tmp_path: Path) -> None:
