@@ -61,22 +61,29 @@ class Recording:
 
     def close(self) -> None:
         """Record that nothing more will be played."""
-        file, self._file = self._file, None
-        if file is not None:
-            with suppress(OSError):
-                file.close()
+        try:
+            self._close_file()
+        except OSError as error:
+            self._give_up(error)
 
     def _give_up(self, error: OSError) -> None:
         """Keep nothing of this drive; whoever watches sees and hears it all the same."""
         log.warning("recording not kept", error=error.strerror)
-        self.delete()
+        with suppress(OSError):
+            self.delete()
 
     def delete(self) -> None:
         """Delete the file, and keep nothing further."""
-        self.close()
+        with suppress(OSError):
+            self._close_file()
         self._limit = 0
         self.size = 0
         self._path.unlink(missing_ok=True)
+
+    def _close_file(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
 
 
 class Recordings:
@@ -103,11 +110,14 @@ class Recordings:
         return recording
 
     def delete(self, *, stream_id: str | None = None) -> None:
-        """Delete those of a stream, or all; of what is being played, nothing more is kept."""
+        """Delete those of a stream, or all; of what is being played, nothing more is kept.
+
+        Raises OSError for a file that cannot be deleted; it is tried again the next time.
+        """
         for drive_id, recording in list(self._kept.items()):
             if stream_id in (None, recording.stream_id):
-                del self._kept[drive_id]
                 recording.delete()
+                del self._kept[drive_id]
 
     def close(self) -> None:
         """Close every file."""

@@ -5,6 +5,7 @@ import ipaddress
 from typing import Any, Protocol
 
 from pydantic import ValidationError
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -112,7 +113,11 @@ class RecordingDesk:
         return not_found() if task is None else JSONResponse(self._show(task))
 
     async def _delete(self, request: Request) -> Response:
-        self._recordings.delete(stream_id=request.query_params.get("stream_id"))
+        try:
+            stream_id = stream_to_delete(request.query_params)
+        except ValueError as error:
+            return PlainTextResponse(f"{error}\n", status_code=400)
+        self._recordings.delete(stream_id=stream_id)
         return Response(status_code=204)
 
     async def _show_task(self, request: Request) -> Response:
@@ -157,6 +162,17 @@ class RecordingDesk:
             "ended_time": drive.ended_time,
             "wav": f"/recordings/{task.task_id}/{drive.drive_id}.wav" if kept else None,
         }
+
+
+def stream_to_delete(query: QueryParams) -> str | None:
+    """Return whose recordings are to be deleted, None for all; raises ValueError."""
+    match query.multi_items():
+        case [("stream_id", stream_id)] if stream_id:
+            return stream_id
+        case [("all", "true")]:
+            return None
+        case _:
+            raise ValueError("the query must be stream_id={StreamId} or all=true, nothing else")
 
 
 def debug_headers(token: str) -> dict[str, str]:

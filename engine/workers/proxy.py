@@ -4,18 +4,21 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 
 import httpx
+import structlog
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from engine.contract.codes import Refusal
-from engine.routes.debug import DebugAccess, not_found
+from engine.routes.debug import DebugAccess, not_found, stream_to_delete
 from engine.routes.door import Door
 from engine.routes.request_body import BodyRefused, read_body
 from engine.routes.whep import CORS, MAX_SDP_BYTES, PREFLIGHT, RETRY_AFTER_S, Denial
 from engine.workers.pool import Pool
 from engine.workers.registry import Assignment, WorkerRegistry
 from engine.workers.worker import CALL_S, Worker
+
+log = structlog.get_logger()
 
 # Other headers concern one connection, or an encoding that is redone.
 FORWARDED_HEADERS = ("authorization", "content-type", "if-match")
@@ -102,17 +105,14 @@ class RecordingProxy:
 
     async def _delete(self, request: Request) -> Response:
         try:
-            # Tasks of one stream may have been on several.
-            async with asyncio.timeout(CALL_S):
-                for worker in self._pool.workers:
-                    await worker.client.delete(
-                        "/recordings",
-                        params=request.query_params,
-                        headers=_pick(request.headers, FORWARDED_HEADERS),
-                    )
-        except (httpx.HTTPError, TimeoutError):
-            return _no_worker()
-        return Response(status_code=204)
+            stream_to_delete(request.query_params)
+        except ValueError as error:
+            return PlainTextResponse(f"{error}\n", status_code=400)
+        # Tasks of one stream may have been on several; those that can delete do.
+        deletions = [_delete(request, worker) for worker in self._pool.workers]
+        if all(await asyncio.gather(*deletions)):
+            return Response(status_code=204)
+        return PlainTextResponse("not deleted by every worker: try again\n", status_code=503)
 
     @staticmethod
     async def _show(request: Request, assignment: Assignment) -> Response:
@@ -125,7 +125,23 @@ class RecordingProxy:
 
 
 def _no_worker() -> Response:
-    return Response("no worker answers\n", status_code=503, media_type="text/plain")
+    return PlainTextResponse("no worker answers\n", status_code=503)
+
+
+async def _delete(request: Request, worker: Worker) -> bool:
+    """Whether a worker has deleted what the request is about."""
+    try:
+        async with asyncio.timeout(CALL_S):
+            answer = await worker.client.delete(
+                "/recordings",
+                params=request.query_params,
+                headers=_pick(request.headers, FORWARDED_HEADERS),
+            )
+        answer.raise_for_status()
+    except (httpx.HTTPError, TimeoutError) as error:
+        log.warning("recordings not deleted", pid=worker.pid, error=type(error).__name__)
+        return False
+    return True
 
 
 async def _forward(request: Request, worker: Worker, body: bytes) -> Response:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from structlog.testing import capture_logs
 
 from engine.audio.recordings import keeping_recordings
 from tests.support.engine_cloud import DEBUG, Cloud, make_noise, make_tone
@@ -104,6 +105,19 @@ def test_a_disk_that_takes_no_recording_stops_no_drive(tmp_path: Path) -> None:
         recording.close()
 
 
+def test_a_disk_that_is_full_at_the_end_keeps_nothing_and_it_is_told(tmp_path: Path) -> None:
+    with keeping_recordings(tmp_path, MEGABYTE) as recordings:
+        [folder] = tmp_path.iterdir()
+        (folder / "drive.pcm").symlink_to("/dev/full")
+        recording = recordings.open("drive", stream_id="one")
+        recording.write(make_tone(0.1), 24_000)
+        with capture_logs() as logged:
+            recording.close()
+        assert [each["event"] for each in logged] == ["recording not kept"]
+        assert len(recording.read_wav()) == 44
+        assert list(folder.iterdir()) == []
+
+
 async def test_those_of_a_stream_are_deleted_and_nothing_follows(
     cloud: Cloud, tmp_path: Path
 ) -> None:
@@ -122,5 +136,20 @@ async def test_those_of_a_stream_are_deleted_and_nothing_follows(
     assert kept == {hers: None, again: None}
     assert len(recorded(tmp_path)) == 1
     assert (await cloud.recording(another))["drives"][0]["wav"]
-    await cloud.http.delete("/recordings", headers=DEBUG)
+    everything = await cloud.http.delete("/recordings?all=true", headers=DEBUG)
+    assert everything.status_code == 204
     assert recorded(tmp_path) == []
+
+
+UNCLEAR = ["", "streamId=hers", "stream_id=", "all=yes", "stream_id=a&stream_id=b",
+           "stream_id=hers&all=true"]  # fmt: skip
+
+
+async def test_what_is_to_be_deleted_must_be_said(cloud: Cloud) -> None:
+    task_id = await cloud.go_on_air("hers")
+    await cloud.begin_drive(task_id)
+    for query in UNCLEAR:
+        refused = await cloud.http.delete(f"/recordings?{query}", headers=DEBUG)
+        assert (refused.status_code, query) == (400, query)
+        assert "stream_id={StreamId} or all=true" in refused.text
+    assert (await cloud.recording(task_id))["drives"][0]["wav"]

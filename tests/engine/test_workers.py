@@ -63,12 +63,15 @@ async def running_front(
         yield Cloud(engine, http, receiver)
 
 
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the workers keep theirs, each in a folder of its own."""
+    return tmp_path_factory.mktemp("recordings")
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def started_front(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cloud]:
-    async with (
-        receiving() as receiver,
-        running_front(receiver, tmp_path_factory.mktemp("recordings")) as front,
-    ):
+async def started_front(recordings: Path) -> AsyncIterator[Cloud]:
+    async with receiving() as receiver, running_front(receiver, recordings) as front:
         yield front
 
 
@@ -95,12 +98,16 @@ def tasks_by_worker(figures: dict[str, Any]) -> list[int]:
     return [worker.get("tasks", 0) for worker in figures["workers"]]
 
 
+def recorded(folder: Path, drive_id: str = "*") -> list[Path]:
+    return list(folder.rglob(f"{drive_id}.pcm"))
+
+
 def port_of(address: str) -> str:
     return address.rpartition(":")[2].partition("/")[0]
 
 
 @shared
-async def test_tasks_are_shared_and_each_call_finds_its_own(front: Cloud) -> None:
+async def test_tasks_are_shared_and_each_call_finds_its_own(front: Cloud, recordings: Path) -> None:
     task_ids = [await front.go_on_air(f"stream-{number}") for number in range(6)]
     figures = await health(front, lambda told: told["tasks"] == 6)
     assert tasks_by_worker(figures) == [3, 3]
@@ -125,7 +132,14 @@ async def test_tasks_are_shared_and_each_call_finds_its_own(front: Cloud) -> Non
         told = (await front.data("GetDriveStatus", **query))["DriveList"]
         assert told == [{"DriveId": drives[4][0], "Status": 4}]
 
-    (await front.http.delete("/recordings", headers=DEBUG)).raise_for_status()
+    [stuck] = recorded(recordings, drives[0][0])
+    stuck.unlink()
+    stuck.mkdir()
+    assert (await front.http.delete("/recordings?all=true", headers=DEBUG)).status_code == 503
+    # What is in the way of one worker is in the way of no other.
+    assert {each.parent for each in recorded(recordings)} == {stuck.parent}
+    stuck.rmdir()
+    (await front.http.delete("/recordings?all=true", headers=DEBUG)).raise_for_status()
     assert [(await front.recording(each))["drives"][0]["wav"] for each in task_ids] == [None] * 6
 
 
