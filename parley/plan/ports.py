@@ -39,13 +39,21 @@ def _fault(process: Process, listener: Listener) -> str | None:
 
 def _shared(users: Iterable[tuple[Process, Listener]]) -> Iterator[str]:
     """Yield the ports that several are to listen on."""
-    first: dict[int, str] = {}
+    earlier: list[tuple[str, int, str]] = []
     for process, listener in users:
-        port = listener.port(process.environment)
-        if port in first:
-            setting = listener.setting(process.environment)
-            yield (
-                f"port {port} is for {first[port]} as well as for {process.name}: "
-                f"set {setting} to another port"
-            )
-        first.setdefault(port, process.name)
+        host, port = listener.host(process.environment), listener.port(process.environment)
+        for other_host, other_port, name in earlier:
+            if port == other_port and _overlap(host, other_host):
+                setting = listener.setting(process.environment)
+                yield (
+                    f"port {port} is for {name} as well as for {process.name}: "
+                    f"set {setting} to another port"
+                )
+                break
+        earlier.append((host, port, process.name))
+
+
+def _overlap(*hosts: str) -> bool:
+    """Whether there is an address that both stand for; each is known to be one of this machine."""
+    one, other = (host if ":" in host else socket.gethostbyname(host) for host in hosts)
+    return one == other or not {"0.0.0.0", "::"}.isdisjoint((one, other))

@@ -63,6 +63,11 @@ def test_where_nothing_can_listen_is_named(name: str, odd: str) -> None:
         require_free_ports(processes({name: odd}))
 
 
+# Below those that systems give to connections.
+ELSEWHERE = {"ENGINE_PORT": "27600", "ENGINE_DRIVE_PORT": "27601", "AVATAR_PORT": "27602",
+             "SPEECH_PORT": "27603", "TASK_PORT": "27604"}  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
@@ -70,16 +75,27 @@ def test_where_nothing_can_listen_is_named(name: str, odd: str) -> None:
         ({"GATEWAY_PORT": "80a", "PORT": "8080"}, "GATEWAY_PORT must be a port"),
         ({"GATEWAY_HOST": "203.0.113.7"}, "GATEWAY_HOST must be an address of this machine"),
         (
-            {"GATEWAY_PORT": "50651", "TASK_PORT": "50651"},
-            "50651 is for task as well as for gateway: set GATEWAY_PORT",
+            {"GATEWAY_PORT": "27651", "TASK_PORT": "27651"},
+            "27651 is for task as well as for gateway: set GATEWAY_PORT",
+        ),
+        (
+            {"GATEWAY_PORT": "27604", "TASK_HOST": "127.0.0.2", "GATEWAY_HOST": "0.0.0.0"},
+            "27604 is for task as well as for gateway: set GATEWAY_PORT",
+        ),
+        (
+            {"GATEWAY_PORT": "27604", "GATEWAY_HOST": "localhost"},
+            "27604 is for task as well as for gateway: set GATEWAY_PORT",
         ),
     ],
 )
 def test_where_nothing_can_listen_the_setting_is_named(settings: dict[str, str], told: str) -> None:
-    elsewhere = {"ENGINE_PORT": "50600", "ENGINE_DRIVE_PORT": "50601", "AVATAR_PORT": "50602",
-                 "SPEECH_PORT": "50603", "TASK_PORT": "50604"}  # fmt: skip
     with pytest.raises(PlanError, match=f"(?m)^.*{told}"):
-        require_free_ports(processes(elsewhere | settings))
+        require_free_ports(processes(ELSEWHERE | settings))
+
+
+def test_one_port_of_two_addresses_is_no_conflict() -> None:
+    apart = {"TASK_HOST": "127.0.0.2", "GATEWAY_PORT": ELSEWHERE["TASK_PORT"]}
+    require_free_ports(processes(ELSEWHERE | apart))
 
 
 def test_the_engine_is_verified_by_its_own_certificate() -> None:
