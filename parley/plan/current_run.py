@@ -1,10 +1,10 @@
 """The options of a `parley up` that runs here, for the commands that people type beside it."""
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, flock
 from pathlib import Path
 
 from parley.certificates.issuing import tls_settings
@@ -34,26 +34,33 @@ class CurrentRun:
 
 @contextmanager
 def noted(run: CurrentRun, environment: Mapping[str, str], folder: Path = VAR) -> Iterator[None]:
-    """Note a run while the block is open; raises PlanError and OSError."""
+    """Note a run while the block is open; raises PlanError and OSError.
+
+    The note is locked that long: what a run has left that was killed is known by its free lock.
+    """
     path = _path(environment, folder)
     path.parent.mkdir(parents=True, exist_ok=True)
     tls = None if run.tls is None else str(run.tls.resolve())
-    path.write_text(
-        json.dumps({"pid": os.getpid(), "tls": tls, "replicas": run.replicas}), encoding="utf-8"
-    )
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
+    with path.open("w", encoding="utf-8") as note:
+        flock(note, LOCK_SH)
+        json.dump({"tls": tls, "replicas": run.replicas}, note)
+        note.flush()
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def is_running(environment: Mapping[str, str], folder: Path = VAR) -> bool:
     """Whether a run that is noted for these ports still goes on; raises PlanError."""
     try:
-        os.kill(json.loads(_path(environment, folder).read_text(encoding="utf-8"))["pid"], 0)
-    except (OSError, ValueError, KeyError, TypeError):
+        with _path(environment, folder).open("rb") as note:
+            flock(note, LOCK_EX | LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
         return False
-    return True
+    return False
 
 
 def current_run(environment: Mapping[str, str], folder: Path = VAR) -> CurrentRun:

@@ -1,5 +1,6 @@
 """What a run of `parley up` leaves for the commands beside it."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -21,10 +22,15 @@ def test_a_run_is_known_by_its_ports_while_it_lasts(tmp_path: Path) -> None:
     assert current_run({"TASK_PORT": "1"}, tmp_path / "var") == CurrentRun()
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"tls": 1, "replicas": 1, "pid": 4194305}'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"tls": 1, "replicas": 1}'])
 def test_a_note_that_makes_no_sense_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "up-50051.json").write_text(text)
     assert current_run({}, tmp_path) == CurrentRun()
+    assert not is_running({}, tmp_path)
+
+
+def test_a_run_that_was_killed_is_none(tmp_path: Path) -> None:
+    (tmp_path / "up-50051.json").write_text(f'{{"tls": null, "replicas": 1, "pid": {os.getpid()}}}')
     assert not is_running({}, tmp_path)
 
 
