@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tools.audit import ACCEPTED, Accepted, AuditError, accepted_in, main
+from tools.audit import ACCEPTED, Accepted, accepted_in, main
 
 KNOWN = {
     "id": "GHSA-aaaa-bbbb-cccc",
@@ -33,19 +33,36 @@ FUTURE, PAST = date(9999, 1, 1), date(2020, 1, 1)
 
 @contextmanager
 def database(
-    vulnerable: str, *, status: int = 200, asked: list[dict[str, Any]] | None = None
+    vulnerable: str,
+    *,
+    status: int = 200,
+    batch_status: int = 200,
+    asked: list[dict[str, Any]] | None = None,
 ) -> Iterator[str]:
-    """An OSV database that knows one vulnerability, of one package; `asked` gets the queries."""
+    """An OSV database that knows one vulnerability, of one package; `asked` gets the queries.
+
+    A batch is told the id alone, and of one query the vulnerability is on the second page.
+    """
+
+    def answer_to(query: dict[str, Any]) -> dict[str, Any]:
+        if "queries" in query:
+            told = {"vulns": [{"id": KNOWN["id"]}]}
+            return {"results": [told if answer_to(each) else {} for each in query["queries"]]}
+        if query["package"]["name"] != vulnerable:
+            return {}
+        is_first = query["package"]["ecosystem"] == "npm" and "page_token" not in query
+        return {"next_page_token": "2"} if is_first else {"vulns": [KNOWN]}
 
     class Answering(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             query = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             if asked is not None:
                 asked.append(query)
-            vulns = {"vulns": [KNOWN]} if query["package"]["name"] == vulnerable else {}
-            self.send_response(status)
+            is_batch = "queries" in query
+            assert self.path == ("/v1/querybatch" if is_batch else "/v1/query")
+            self.send_response(batch_status if is_batch else status)
             self.end_headers()
-            self.wfile.write(json.dumps(vulns).encode())
+            self.wfile.write(json.dumps(answer_to(query)).encode())
 
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
@@ -125,18 +142,40 @@ def test_packages_of_npm_are_asked_about(
     said = capsys.readouterr().out
     shown = "VULNERABLE @scope/left-pad 1.3.0: CVE-2026-1, GHSA-aaaa-bbbb-cccc (fixed in 2.0.0)"
     assert (shown in said) == (not known)
-    npm = [each for each in asked if each["package"]["ecosystem"] == "npm"]
-    assert sorted((each["package"]["name"], each["version"]) for each in npm) == [
+    # Whether the database answers, all at once, and two pages of what is known.
+    _, batch, *pages = asked
+    assert {each["package"]["name"] for each in pages} == {"@scope/left-pad"}
+    assert [each.get("page_token") for each in pages] == [None, "2"]
+    assert sorted((each["package"]["name"], each["version"]) for each in batch["queries"]) == [
         ("@scope/left-pad", "1.3.0"),
         ("a", "1.0.0"),
         ("real", "3.0.0"),
     ]
 
 
-def test_a_lock_of_npm_that_cannot_be_read_is_no_success(npm_lock: Path) -> None:
-    npm_lock.write_text("{}")
-    with database("a") as url, pytest.raises(AuditError, match="no lock file"):
-        main([npm_lock], url, [])
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{}", "is no lock file"),
+        ('{"packages": {"node_modules/a": {}}}', "node_modules/a has no version"),
+    ],
+)
+def test_a_lock_of_npm_that_cannot_be_read_is_no_success(
+    npm_lock: Path, capsys: pytest.CaptureFixture[str], text: str, told: str
+) -> None:
+    npm_lock.write_text(text)
+    with database("a") as url:
+        assert main([npm_lock], url, []) == 1
+    assert f"NOT AUDITED: {npm_lock}" in (said := capsys.readouterr().out)
+    assert told in said
+
+
+def test_a_database_that_answers_once_and_refuses_then_is_no_success(
+    npm_lock: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with database("a", batch_status=429) as url:
+        assert main([npm_lock], url, []) == 1
+    assert "429" in capsys.readouterr().out
 
 
 def test_packages_that_nothing_is_known_of_pass(lock: Path) -> None:
@@ -156,10 +195,13 @@ def test_a_database_that_does_not_answer_is_told_of(
     assert capsys.readouterr().out.startswith("NOT AUDITED: ")
 
 
-def test_a_lock_that_cannot_be_read_is_no_success(lock: Path) -> None:
+def test_a_lock_that_cannot_be_read_is_no_success(
+    lock: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     lock.write_text("jinja2 is what we want\n")
-    with database("jinja2") as url, pytest.raises(AuditError):
-        main([lock], url, [])
+    with database("jinja2") as url:
+        assert main([lock], url, []) == 1
+    assert capsys.readouterr().out.startswith("NOT AUDITED: ")
 
 
 def test_the_list_can_be_read() -> None:
