@@ -2,9 +2,12 @@
 
 import ast
 import json
+import os
 import re
+import shlex
 import subprocess
 import sys
+import time
 import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -64,6 +67,30 @@ def test_a_container_is_bounded(name: str) -> None:
     assert all(re.match(r"/\S+:size=\d+[kmg],", each) for each in service["tmpfs"])
     assert tmpfs_bytes(name) < bytes_of(service["mem_limit"])
     assert set(service["logging"]["options"]) == {"max-size", "max-file"}
+
+
+def test_certificates_that_are_not_renewed_are_noticed(tmp_path: Path) -> None:
+    [_, test] = SERVICES["certificates"]["healthcheck"]["test"]
+    certificate = tmp_path / "operator" / "tls.crt"
+
+    def is_healthy() -> bool:
+        command = test.replace("$$", "$").replace("/tls/", f"{tmp_path}/")
+        return subprocess.run(["sh", "-c", command], check=False).returncode == 0
+
+    assert not is_healthy()
+    certificate.parent.mkdir()
+    certificate.touch()
+    assert is_healthy()
+    nine_days_ago = time.time() - 9 * 24 * 3600
+    os.utime(certificate, (nine_days_ago, nine_days_ago))
+    assert not is_healthy()
+
+
+def test_a_renewal_that_fails_is_a_failure(tmp_path: Path) -> None:
+    (tmp_path / "parley").symlink_to("/usr/bin/false")
+    renewing = shlex.split(SERVICES["certificates"]["command"])
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    assert subprocess.run(renewing, env={"PATH": path}, check=False).returncode == 1
 
 
 def test_what_is_written_fits() -> None:

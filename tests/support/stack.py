@@ -213,7 +213,7 @@ async def running_stack(
         # /models/models is where the store keeps its files under /models.
         folders = {"models": LibrarySettings().cache} | {
             volume: Path(life.enter_context(TemporaryDirectory()))
-            for volume in ("journal", "certificates", "signatures")
+            for volume in ("journal", "engine-certificate", "signatures")
         }
         certificates = Path(life.enter_context(TemporaryDirectory()))
         issue(certificates)
