@@ -9,7 +9,7 @@ import typer
 from parley.administration.service_module import run_module
 from parley.plan.current_run import current_run
 from parley.plan.errors import PlanError
-from parley.plan.saved_secrets import complete_with_saved
+from parley.plan.saved_secrets import complete_for_client
 from parley.terminal.console import fail
 from parley.terminal.listing import IsJson
 
@@ -70,7 +70,7 @@ def _run(what: str, *words: str, tenant: str) -> None:
     """Run the task service's own client, with the secrets of `parley up`."""
     try:
         run = current_run(os.environ)
-        environment = complete_with_saved(run.environment(os.environ), replicas=run.replicas)
+        environment = complete_for_client(run.environment(os.environ), replicas=run.replicas)
     except (PlanError, OSError) as error:
         fail(error)
     run_module("services.task.keys", what, f"--tenant={tenant}", *words, environment=environment)

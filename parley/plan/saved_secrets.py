@@ -12,8 +12,9 @@ from parley.plan.paths import VAR
 
 SAVED = VAR / "secrets.env"
 # A group is generated, or given by the operator, as a whole: one given value covers it.
+_TOKEN = ("PARLEY_SERVICE_TOKEN",)
 _GROUPS = (
-    ("PARLEY_SERVICE_TOKEN",),
+    _TOKEN,
     ("ENGINE_APP_ID",),
     ("ENGINE_SERVER_SECRET",),
     ("CALLBACK_SECRET", "ENGINE_CALLBACK_SECRET"),
@@ -42,6 +43,18 @@ def complete_with_saved(
     if not made.items() <= saved.items():
         _write(path, saved | made)
     return completed | made
+
+
+def complete_for_client(
+    environment: Mapping[str, str], path: Path = SAVED, *, replicas: int = 1
+) -> dict[str, str]:
+    """Return the environment of a client of the services, which needs no secret but the token.
+
+    Where that is given, as in a container, nothing is read or written. Raises as above.
+    """
+    if _is_given(_TOKEN, environment):
+        return complete(environment, folder=path.parent, replicas=replicas)
+    return complete_with_saved(environment, path, replicas=replicas)
 
 
 def _is_given(group: tuple[str, ...], environment: Mapping[str, str]) -> bool:

@@ -17,9 +17,16 @@ from tests.support.task import task_service
 TOKEN = "a-token-of-the-services-0123456789"
 
 
-WHOLE = ("parley", "keys")
-CLIENT = ("services.task.keys",)
+WHOLE = ("-m", "parley", "keys")
+CLIENT = ("-m", "services.task.keys")
 """What the whole command starts: for what is not decided before."""
+IN_A_CONTAINER = (
+    "-c",
+    "from pathlib import Path; from parley.plan import paths; paths.VAR = Path('/dev/null/var');"
+    " from parley.__main__ import app; app()",
+    "keys",
+)
+"""Where Parley's own folder cannot be written."""
 
 
 async def keys(address: str, *words: str, command: tuple[str, ...] = WHOLE) -> tuple[int, str, str]:
@@ -32,7 +39,8 @@ async def keys(address: str, *words: str, command: tuple[str, ...] = WHOLE) -> t
     }
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", *command, *words),
+        *command,
+        *words,
         env=environment,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -59,7 +67,7 @@ async def test_a_key_is_made_listed_and_revoked() -> None:
         found = await holder(secret.strip())
         assert (found.tenant_id, found.name, found.role) == ("acme", "shop", pb.ROLE_SERVER)
 
-        _, listed, _ = await keys(address, "list", "--tenant", "acme")
+        _, listed, _ = await keys(address, "list", "--tenant", "acme", command=IN_A_CONTAINER)
         assert found.credential_id in listed
         assert secret.strip() not in listed
         assert (await keys(address, "list", command=CLIENT))[1] == ""

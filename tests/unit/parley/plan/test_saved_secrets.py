@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from parley.plan.saved_secrets import complete_with_saved
+from parley.plan.saved_secrets import complete_for_client, complete_with_saved
 
 NAMES = {"PARLEY_SERVICE_TOKEN", "ENGINE_APP_ID", "ENGINE_SERVER_SECRET", "CALLBACK_SECRET"}
 
@@ -37,6 +37,21 @@ def test_what_is_given_is_neither_replaced_nor_kept(path: Path) -> None:
     assert "PARLEY_SERVICE_TOKEN" not in complete_with_saved(
         {"PARLEY_SERVICE_TOKEN_FILE": "/run/token"}, path
     )
+
+
+def test_a_client_with_the_token_needs_no_folder(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    unwritable = file / "var" / "secrets.env"
+    for given in ({"PARLEY_SERVICE_TOKEN": "given"}, {"PARLEY_SERVICE_TOKEN_FILE": "/run/token"}):
+        assert given.items() <= complete_for_client(given, unwritable).items()
+    with pytest.raises(NotADirectoryError):
+        complete_for_client({}, unwritable)
+
+
+def test_a_client_without_the_token_has_the_saved_one(path: Path) -> None:
+    token = complete_with_saved({}, path)["PARLEY_SERVICE_TOKEN"]
+    assert complete_for_client({}, path)["PARLEY_SERVICE_TOKEN"] == token
 
 
 def test_the_real_cloud_gets_no_secrets_of_the_engine(path: Path) -> None:
