@@ -325,6 +325,19 @@ def test_keys_stay_out_of_sight() -> None:
 
 
 AS_IT_IS = ("-m", "gateway")
+DESCRIBING = """
+import runpy, sys
+from gateway.contract import openapi
+
+make = openapi.get_openapi
+
+def noted(**options):
+    print("describes itself", file=sys.stderr, flush=True)
+    return make(**options)
+
+openapi.get_openapi = noted
+runpy.run_module("gateway", run_name="__main__")
+"""
 TALKATIVE = """
 import logging, runpy
 logging.basicConfig(level=logging.DEBUG)
@@ -349,21 +362,26 @@ def test_the_process_says_why_it_does_not_start() -> None:
     assert "Traceback" not in told
 
 
-def test_the_process_serves_warns_and_stops() -> None:
+def test_the_process_describes_itself_serves_warns_and_stops() -> None:
     nobody = dict.fromkeys(
         ("GATEWAY_TASK_TARGET", "GATEWAY_SPEECH_TARGET", "GATEWAY_AVATAR_TARGET"), "127.0.0.1:1"
     )
-    with start_gateway(PORT="0", GATEWAY_PORT="0", GATEWAY_API_KEYS="", **nobody) as process:
+    settings = {"PORT": "0", "GATEWAY_PORT": "0", "GATEWAY_API_KEYS": "", **nobody}
+    with start_gateway("-c", DESCRIBING, **settings) as process:
         assert process.stderr is not None
+        # Before anybody can be kept waiting for it, and once.
+        assert process.stderr.readline() == "describes itself\n"
         warned = process.stderr.readline()
         assert "OPEN: no credentials are needed" in warned
         url = process.stderr.readline().rpartition("url=")[2].strip()
         assert httpx.get(f"{url}/livez").status_code == 200
         assert httpx.get(f"{url}/readyz").status_code == 503
+        assert httpx.get(f"{url}/openapi.json").json()["paths"]
         process.terminate()
         _, rest = process.communicate(timeout=30)
     assert process.returncode == 0
     assert "Traceback" not in rest
+    assert "describes itself" not in rest
 
 
 @contextmanager

@@ -12,7 +12,6 @@ import pytest
 import pytest_asyncio
 from fastapi.openapi.utils import get_openapi
 
-from gateway.app import warm_up
 from services.runtime.failures.errors import ServiceError
 from services.runtime.failures.reasons import Reason
 from tests.support.gateway_rig import RunningGateway, running_gateway
@@ -261,12 +260,3 @@ async def test_others_are_served_while_the_description_is_made(
         first, second = await asyncio.gather(*asking)
     assert first.json() == second.json()
     assert first.json()["paths"]
-
-
-async def test_a_warm_gateway_has_described_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with running_gateway() as gateway:
-        await warm_up(gateway.app)
-        monkeypatch.setattr("gateway.contract.openapi.get_openapi", None)
-        described = await gateway.client.get("/openapi.json")
-    assert described.headers["content-type"] == "application/json"
-    assert described.json() == gateway.app.openapi()
