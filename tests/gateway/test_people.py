@@ -157,8 +157,10 @@ async def test_others_are_served_between_the_records_of_a_page(
 
     monkeypatch.setattr("gateway.routes.people.to_line", noted)
     others = asyncio.create_task(turning())
-    records = await export(real, "ann")
-    others.cancel()
+    try:
+        records = await export(real, "ann")
+    finally:
+        others.cancel()
     assert len(records) > 80
     assert len(set(at)) == len(records)
 

@@ -56,7 +56,8 @@ async def contrasts_of(page: Page, *selectors: str) -> dict[str, float]:
     texts = [page.locator(selector).first for selector in selectors]
     boxes = [await _box_of(text) for text in texts]
     colours = [await text.evaluate(HIDE) for text in texts]
-    png = await page.screenshot(animations="disabled")
+    # As many pixels as the boxes have, however densely the page is drawn.
+    png = await page.screenshot(animations="disabled", scale="css")
     for text in texts:
         await text.evaluate(SHOW)
     shown = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR_RGB)

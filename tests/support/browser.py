@@ -89,9 +89,9 @@ class Browser:
             page.set_default_timeout(ACTION_TIMEOUT_MS)
             page.on("pageerror", lambda error: errors.append(str(error)))
             yield page
-            assert not errors, errors
             # As people leave: a page that is only closed says nothing, and is sent its picture on.
             await page.goto(NOWHERE)
+            assert not errors, errors
 
 
 def _write_microphone(path: Path, speech: Path | None, pause_s: float) -> None:

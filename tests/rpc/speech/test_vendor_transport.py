@@ -47,9 +47,11 @@ async def test_a_request_that_is_not_taken_is_given_up() -> None:
         await over.wait()
 
     async with client_of(never_read, write_s=0.1) as client:
-        with pytest.raises(httpx.WriteTimeout):
-            await client.post("/", content=MORE_THAN_BUFFERS_HOLD)
-        over.set()
+        try:
+            with pytest.raises(httpx.WriteTimeout):
+                await client.post("/", content=MORE_THAN_BUFFERS_HOLD)
+        finally:
+            over.set()
 
 
 async def test_a_connection_that_is_dropped_is_no_answer() -> None:
