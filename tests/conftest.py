@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Generator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ SHARING_A_BROWSER = {
         "test_widget",
     )
 }
-"""Of those folders, the files whose tests need neither, but a browser: another worker has it."""
+"""Of those folders, the files whose tests need only a browser; they share a worker."""
 COMPUTING_FOLDERS = ("crashes", "command_line", "engine")
 """Their tests keep a core busy, those of all others mostly wait."""
 
@@ -39,8 +40,8 @@ COMPUTING_FOLDERS = ("crashes", "command_line", "engine")
 # a third of the time.
 gc.disable()
 
-# What tests write need not outlive the machine: in memory, nobody waits for a disk. The processes
-# that tests start write where the variable says.
+# What tests write need not outlive them: in memory, nobody waits for a disk. The processes that
+# tests start write where TMPDIR says.
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 2 << 30
 
@@ -54,9 +55,6 @@ def has_room(folder: Path) -> bool:
         and not os.statvfs(folder).f_flag & os.ST_NOEXEC
     )
 
-
-if "TMPDIR" not in os.environ and has_room(MEMORY):
-    os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
 
 # A busy machine is no reason to fail.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -134,6 +132,24 @@ def personas(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for file in (*PERSONAS.glob("*.toml"), *TEST_PERSONAS.glob("*.toml")):
         shutil.copy(file, folder)
     return folder
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep what tests write in memory, for the workers of this run, too.
+
+    It goes with the run: processes that were killed leave what nobody else removes. What builds of
+    clients write is too much.
+    """
+    if config.getoption("record") and config.getoption("thorough"):
+        raise pytest.UsageError("--thorough recalls nothing that --record could have recorded")
+    is_of_clients = any("tests/clients" in argument for argument in config.args)
+    if "TMPDIR" in os.environ or is_of_clients or not has_room(MEMORY):
+        return
+    folder = tempfile.mkdtemp(prefix="parley-tests-", dir=MEMORY)
+    # PostgreSQL runs as a user of its own.
+    os.chmod(folder, 0o711)
+    config.add_cleanup(partial(shutil.rmtree, folder, ignore_errors=True))
+    os.environ["TMPDIR"] = tempfile.tempdir = folder
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

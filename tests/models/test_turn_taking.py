@@ -18,6 +18,8 @@ from typing import Any, TypeVar
 import numpy as np
 import pytest
 
+from services.speech.embedded.library import RECOGNITION_MODEL
+from services.speech.embedded.store import ModelStore
 from services.speech.listening.detector import Utterance
 from services.speech.listening.hearing import Hearing, OnHypothesis, RepeatedHearing
 from services.speech.listening.interruption import UtteranceKind
@@ -27,7 +29,7 @@ from services.speech.listening.turn_detector import Speaking, TurnDetector
 from services.speech.ports import RecognitionRequest, Transcript
 from tests.models.conftest import Recording
 from tests.support.embedded import EmbeddedStack
-from tests.support.recalled import recalling
+from tests.support.recalled import hearing_anew, recalling
 
 T = TypeVar("T")
 
@@ -35,7 +37,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300
 
 RATE = 16_000
 DATA = Path(__file__).parents[1] / "data"
-UTTERANCES = Path(__file__).parents[1] / "data" / "utterances"
+UTTERANCES = DATA / "utterances"
 HEARD = DATA / "heard" / "turn_taking.json"
 NOISE_DB = -55.0
 """Of full scale: a quiet room."""
@@ -70,14 +72,17 @@ VOICES = {
 
 @pytest.fixture(scope="module")
 def recalled(
-    stack: EmbeddedStack, is_thorough: bool, pytestconfig: pytest.Config
+    stack: EmbeddedStack, store: ModelStore, is_thorough: bool, request: pytest.FixtureRequest
 ) -> Iterator[EmbeddedStack]:
     """The models, of which the recognizer recalls what it once heard here."""
     if is_thorough:
         yield stack
         return
-    is_recording = pytestconfig.getoption("record")
-    with recalling(stack.recognizer, HEARD, is_recording=is_recording) as recognizer:
+    model = " ".join(file.sha256[:16] for file in store.manifest[RECOGNITION_MODEL].files)
+    if not request.config.getoption("record"):
+        yield replace(stack, recognizer=recalling(stack.recognizer, HEARD, model=model))
+        return
+    with hearing_anew(stack.recognizer, HEARD, model=model, request=request) as recognizer:
         yield replace(stack, recognizer=recognizer)
 
 
@@ -233,7 +238,7 @@ async def test_a_pause_in_an_unfinished_sentence_is_waited_for(
         assert min(floor.asked_at_s) > resumed_s, name
 
 
-async def remarked(stack: EmbeddedStack, pcm: bytes, language_code: str) -> ModelFloor:
+async def interrupting_with(stack: EmbeddedStack, pcm: bytes, language_code: str) -> ModelFloor:
     """Say something while a reply is heard."""
     floor = ModelFloor(
         stack=stack,
@@ -252,7 +257,7 @@ async def test_a_backchannel_does_not_interrupt_and_an_objection_does(
     interrupted: dict[str, Any] = {}
     for kind in ("backchannel", "interruption"):
         for text, pcm, language_code in utterances(kind):
-            floor = await remarked(recalled, pcm, language_code)
+            floor = await interrupting_with(recalled, pcm, language_code)
             interrupted.setdefault(kind, []).append((text, floor.is_cut(), floor.dismissed))
     assert [each for each in interrupted["backchannel"] if each[1]] == []
     assert [each for each in interrupted["interruption"] if not each[1]] == []
@@ -264,11 +269,11 @@ async def test_a_backchannel_does_not_interrupt_and_an_objection_does(
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize(("kind", "is_cut"), [("backchannel", False), ("interruption", True)])
-async def test_so_it_is_with_what_is_heard_now(
+async def test_backchannels_and_objections_heard_live(
     stack: EmbeddedStack, kind: str, is_cut: bool, language: str
 ) -> None:
     text, pcm = next(each[:2] for each in utterances(kind) if each[2] == language)
-    assert (await remarked(stack, pcm, language)).is_cut() is is_cut, text
+    assert (await interrupting_with(stack, pcm, language)).is_cut() is is_cut, text
 
 
 async def test_the_replys_own_sound_is_not_answered_and_hardly_ever_cuts_it_off(
