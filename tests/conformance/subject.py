@@ -27,7 +27,8 @@ SHORT = Deadlines(first_s=0.3, next_s=0.3, total_s=5)
 """For what must be late: a server that is silent."""
 
 NO_OLD_CONNECTIONS = {
-    "old_connection": "a connection serves one request, or its protocol ends it between two"
+    "old_connection": "each connection serves one request, or the protocol closes it only between"
+    " requests"
 }
 
 
