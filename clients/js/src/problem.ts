@@ -22,7 +22,7 @@ export class Problem extends Error {
     super(body.detail);
     this.status = body.status;
     this.reason = body.reason;
-    this.recovery = body.recovery ?? "NONE";
+    this.recovery = body.recovery ?? recoveryOf(body.status);
     this.violations = body.violations ?? [];
     this.metadata = body.metadata ?? {};
     this.requestId = body.requestId ?? "";
@@ -33,6 +33,12 @@ export class Problem extends Error {
   get isBusy(): boolean {
     return this.recovery === "LIMIT";
   }
+}
+
+/** Goes by the status: what is between here and the gateway says no more. */
+function recoveryOf(status: number): Recovery {
+  if (status === 429) return "LIMIT";
+  return status === 503 || status === 504 ? "OUTAGE" : "NONE";
 }
 
 export type Recovery = NonNullable<ProblemBody["recovery"]>;

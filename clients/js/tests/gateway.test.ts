@@ -54,7 +54,7 @@ test("ids are escaped", async () => {
 
 test("a problem says whose fault it is, and when to come back", async () => {
   gateway.on("POST /api/digital-human/create-task", (_, response) =>
-    refuse(response, 429, "QUOTA_EXCEEDED", { "Retry-After": "7" }),
+    refuse(response, 429, "QUOTA_EXCEEDED", { headers: { "Retry-After": "7" } }),
   );
   const failure = await failureOf(gateway.client().createTask({ roomId: "", streamId: "" }));
   assert.ok(failure instanceof Problem);

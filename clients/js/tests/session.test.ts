@@ -136,6 +136,13 @@ test("a call declares functions of the app, and their handlers are called", asyn
   assert.deepEqual(shown, [7]);
 });
 
+test("no functions of the app are none", async () => {
+  // As a page that is no TypeScript sets it.
+  const session = newSession("open", {}, null as unknown as AppTool[]);
+  await calling(session);
+  assert.equal(session.state.phase, "live");
+});
+
 test("a call that is given up while it starts leaves no task behind", async () => {
   const created = new Queue<() => void>();
   served.on(`POST ${API}/create-task`, (_, response) => created.push(() => json(response, TASK)));
@@ -234,14 +241,21 @@ test("without a microphone one can write; the problem stays while the picture is
   assert.equal(message["text"], "Hello?");
 });
 
-for (const [status, reason, code] of [
-  [401, "UNAUTHENTICATED", "credentials"],
-  [429, "QUOTA_EXCEEDED", "busy"],
-  [503, "CLOUD_UNAVAILABLE", "unavailable"],
-  [500, "INTERNAL", "internal"],
+for (const [status, reason, recovery, code] of [
+  [401, "UNAUTHENTICATED", "NONE", "credentials"],
+  [429, "QUOTA_EXCEEDED", "LIMIT", "busy"],
+  [503, "CLOUD_BUSY", "LIMIT", "busy"],
+  [503, "CLOUD_NO_CAPACITY", "LIMIT", "busy"],
+  [429, "BUDGET_EXCEEDED", "LIMIT", "used-up"],
+  [429, "PROVIDER_QUOTA_EXCEEDED", "LIMIT", "used-up"],
+  [503, "CLOUD_UNREACHABLE", "OUTAGE", "unavailable"],
+  [500, "INTERNAL", "NONE", "internal"],
+  // Of a gateway that says no recovery.
+  [429, "RATE_LIMITED", undefined, "busy"],
+  [503, "DRAINING", undefined, "unavailable"],
 ] as const) {
   test(`a call refused with ${reason} may be tried again`, async () => {
-    served.on(`POST ${API}/create-task`, (_, response) => refuse(response, status, reason));
+    served.on(`POST ${API}/create-task`, (_, response) => refuse(response, status, reason, { recovery }));
     const session = newSession();
     await session.start();
     const { phase, problem } = session.state;

@@ -131,13 +131,7 @@ export class ParleyAvatar extends HTMLElement {
 
   /** Each element of a page has a call of its own, whoever answers it. */
   get #memoryKey(): string {
-    return ["parley.call", this.#gatewayUrl, this.id || this.#place].join(" ");
-  }
-
-  /** Which of the page's elements without an id this is; empty for the first, which may be the only one. */
-  get #place(): string {
-    const before = [...document.querySelectorAll(`${this.localName}:not([id])`)].indexOf(this);
-    return before > 0 ? String(before) : "";
+    return ["parley.call", this.#gatewayUrl, placeOf(this)].join(" ");
   }
 
   get #gatewayUrl(): string {
@@ -203,4 +197,15 @@ function makeSheet(): CSSStyleSheet {
   const made = new CSSStyleSheet();
   made.replaceSync(css);
   return made;
+}
+
+/**
+ * Distinguishes elements of a page, whichever shadow roots they are in: by the id, or by how many of the name without one are before it.
+ * Empty for the first of the page itself, which may be the only one.
+ */
+function placeOf(element: Element): string {
+  const root = element.getRootNode() as Document | ShadowRoot;
+  const within = root instanceof ShadowRoot ? `${root.host.localName} ${placeOf(root.host)}/` : "";
+  const unnamed = [...root.querySelectorAll(element.localName)].filter(({ id }) => !id);
+  return within + (element.id || String(Math.max(0, unnamed.indexOf(element)) || ""));
 }

@@ -90,12 +90,9 @@ export class Stage {
     const { sound } = this.screen;
     this.#stopListening();
     if (!(sound.srcObject instanceof MediaStream)) return;
-    // Nothing glows for users who want no motion, so nothing needs to be measured.
-    if (!matchMedia("(prefers-reduced-motion: reduce)").matches) {
-      this.#loudness = new Loudness(sound.srcObject, (level) => {
-        this.#stage.style.setProperty("--voice", level.toFixed(3));
-      });
-    }
+    this.#loudness = new Loudness(sound.srcObject, (level) => {
+      this.#stage.style.setProperty("--voice", level.toFixed(3));
+    });
     try {
       await sound.play();
       this.#soundOn.hidden = true;

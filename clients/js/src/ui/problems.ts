@@ -13,6 +13,8 @@ export type ProblemCode =
   /** The gateway does not let pages of this site call; `detail` names its origin. */
   | "origin"
   | "busy"
+  /** What the user, or whoever runs the gateway, may use is used up for hours or days. */
+  | "used-up"
   | "unavailable"
   /** The line is broken, and is tried again by itself. */
   | "unreachable"
@@ -45,7 +47,9 @@ export const OVERTAKEN = new Set(["DRIVE_SUPERSEDED", "CANCELLED", "TASK_ENDED"]
 /** The task's own events report these, with the reason. */
 export const OVER = new Set(["TASK_ENDED", "TASK_NOT_FOUND"]);
 /** Problems that no longer apply when the next turn begins. */
-export const PASSING = new Set<ProblemCode>(["busy", "unavailable", "no-speech", "audio", "internal"]);
+export const PASSING = new Set<ProblemCode>(["busy", "used-up", "unavailable", "no-speech", "audio", "internal"]);
+/** Limits that are not free again in a moment. */
+const USED_UP = new Set(["BUDGET_EXCEEDED", "PROVIDER_QUOTA_EXCEEDED"]);
 /** By the names of the errors with which browsers refuse a microphone. */
 const MICROPHONE: Readonly<Record<string, ProblemCode>> = {
   NotFoundError: "microphone-missing",
@@ -96,6 +100,7 @@ function codeOfProblem({ status, reason, isBusy }: Problem): ProblemCode {
   if (status === 401 || status === 403) return "credentials";
   if (reason === "NO_SPEECH") return "no-speech";
   if (reason.startsWith("AUDIO_")) return "audio";
+  if (USED_UP.has(reason)) return "used-up";
   if (isBusy) return "busy";
   return status === 503 || status === 504 ? "unavailable" : "internal";
 }

@@ -274,8 +274,8 @@ export class Session {
     return { ...setup, request: { ...setup.request, personaId, ...declared(setup) } };
   }
 
-  #callOptions({ createPlayer, tools, clientTools = [] }: Setup): CallOptions {
-    return { createPlayer, tools: { ...tools, ...handlersOf(clientTools) }, turnDetection: this.#detection, listener: this.#callListener };
+  #callOptions({ createPlayer, tools, clientTools }: Setup): CallOptions {
+    return { createPlayer, tools: { ...tools, ...handlersOf(clientTools ?? []) }, turnDetection: this.#detection, listener: this.#callListener };
   }
 
   #failToOpen(error: unknown): void {

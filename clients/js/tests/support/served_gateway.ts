@@ -2,7 +2,7 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket as NetSocket } from "node:net";
-import { Gateway, type GatewayOptions, type SocketConstructor } from "@parley/client";
+import { Gateway, type GatewayOptions, type Recovery, type SocketConstructor } from "@parley/client";
 import { WebSocket, WebSocketServer } from "ws";
 import { Queue } from "./queue.js";
 import { ServedLine } from "./served_line.js";
@@ -76,17 +76,23 @@ export function json(response: ServerResponse, body: object, status = 200): void
   response.writeHead(status, { "Content-Type": "application/json" }).end(JSON.stringify({ success: true, ...body }));
 }
 
-export function refuse(response: ServerResponse, status: number, reason: string, headers: Record<string, string> = {}): void {
-  response
-    .writeHead(status, { "Content-Type": "application/problem+json", ...headers })
-    .end(JSON.stringify(problem(status, reason)));
+interface Refusal {
+  readonly headers?: Record<string, string>;
+  /** Without one the answer is that of a gateway that does not say any. */
+  readonly recovery?: Recovery | undefined;
 }
 
-export function problem(status: number, reason: string) {
+export function refuse(response: ServerResponse, status: number, reason: string, { headers, recovery }: Refusal = {}): void {
+  response
+    .writeHead(status, { "Content-Type": "application/problem+json", ...headers })
+    .end(JSON.stringify(problem(status, reason, recovery)));
+}
+
+export function problem(status: number, reason: string, recovery?: Recovery) {
   return {
     status,
     reason,
-    recovery: status === 429 ? "LIMIT" : "NONE",
+    recovery,
     detail: `roomId: ${reason}`,
     requestId: "request_1",
     metadata: { limit: "1" },
