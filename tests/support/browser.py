@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 from playwright.async_api import Browser as Chromium
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Error, Page, async_playwright
 
 # That without a user interface takes a third of the time.
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
@@ -82,12 +82,18 @@ class Browser:
         Errors that the page's scripts throw fail the test when the block is left.
         """
         errors: list[str] = []
+
+        def note(error: Error) -> None:
+            # Scripts of a test find nothing of theirs on the empty page.
+            if page.url != NOWHERE:
+                errors.append(str(error))
+
         # Chromium reads the file when a microphone is opened.
         _write_microphone(self._heard, microphone, pause_s if microphone else 1)
         async with await self._chromium.new_context(**{**PLAIN, **context}) as user:
             page = await user.new_page()
             page.set_default_timeout(ACTION_TIMEOUT_MS)
-            page.on("pageerror", lambda error: errors.append(str(error)))
+            page.on("pageerror", note)
             yield page
             # As people leave: a page that is only closed says nothing, and is sent its picture on.
             await page.goto(NOWHERE)
