@@ -220,12 +220,15 @@ class Cluster:
         assert ended.exit_code is not None
         return ended.exit_code
 
-    async def replace(self, name: str, module: str) -> None:
-        """Run another module in place of a process from now on."""
-        await self.stop(name)
-        member = self._members[name]
-        member.process = _running(member.process, module)
-        await self.start(name)
+    @asynccontextmanager
+    async def replaced(self, name: str, module: str) -> AsyncIterator[None]:
+        """Run another module in place of a process until the block is left."""
+        own = self._members[name].process
+        await self._restart_as(name, _running(own, module))
+        try:
+            yield
+        finally:
+            await self._restart_as(name, own)
 
     async def pause(self, name: str, seconds: float) -> None:
         """Have a process do nothing for a while, as on a machine that stands still."""
@@ -264,6 +267,11 @@ class Cluster:
         for name in reversed(self._members):
             if self._members[name].running is not None:
                 await self.stop(name)
+
+    async def _restart_as(self, name: str, process: Process) -> None:
+        await self.stop(name)
+        self._members[name].process = process
+        await self.start(name)
 
     def _addresses(self, service: str) -> Iterator[str]:
         for member in self._members.values():

@@ -36,11 +36,11 @@ class Plan:
 async def chaos(plan: Plan, server: KillableServer | None, *, kills: int) -> Figures:
     """Kill processes; `violations` is empty where everything held."""
     async with _cluster(plan, server) as cluster:
-        figures = await strike(plan, cluster, kills=kills)
+        figures = await kill_processes(plan, cluster, kills=kills)
     return _with_faults(figures, cluster)
 
 
-async def strike(plan: Plan, cluster: Cluster, *, kills: int) -> Figures:
+async def kill_processes(plan: Plan, cluster: Cluster, *, kills: int) -> Figures:
     """Kill processes of a cluster, whose own `faults` are not among the violations."""
 
     async def trouble(cluster: Cluster) -> Toll:
@@ -93,11 +93,11 @@ async def roll(plan: Plan, cluster: Cluster, *, minutes: float, step: int = 1) -
 async def unfaithful(plan: Plan, server: KillableServer | None, *, minutes: float) -> Figures:
     """Have calls of the journal and the cloud fail; no process is killed."""
     async with _cluster(plan, server, modules=UNFAITHFUL) as cluster:
-        figures = await distrust(plan, cluster, minutes=minutes)
+        figures = await fail_dependencies(plan, cluster, minutes=minutes)
     return _with_faults(figures, cluster)
 
 
-async def distrust(plan: Plan, cluster: Cluster, *, minutes: float) -> Figures:
+async def fail_dependencies(plan: Plan, cluster: Cluster, *, minutes: float) -> Figures:
     """Have calls of the cloud fail, of a cluster whose journal is unfaithful.
 
     The cluster's own `faults` are not among the violations.

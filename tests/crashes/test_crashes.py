@@ -126,16 +126,19 @@ async def test_a_restarted_avatar_service_knows_its_avatars(stack: Stack, tasks:
     assert (await played(stack, created.stream_id))["status"] == TaskStatus.STOPPED
 
 
-async def test_a_stopped_engine_cannot_be_reached_and_ends_what_it_showed(
+async def test_an_engine_that_is_away_cannot_be_reached_and_ends_what_it_showed(
     stack: Stack, tasks: Client
 ) -> None:
-    shown = await tasks.create()
-    await tasks.until(shown.task_id, [pb.TASK_STATE_STREAMING])
-    assert await stack.stop("engine") == 0
+    """Killed, and stopped in good order."""
+    await stack.kill("engine")
     async with asyncio.timeout(60):
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await tasks.create()
     assert from_rpc_error(caught.value).reason is Reason.CLOUD_UNREACHABLE
+    await stack.restart("engine")
+    shown = await tasks.create()
+    await tasks.until(shown.task_id, [pb.TASK_STATE_STREAMING])
+    assert await stack.stop("engine") == 0
     await stack.restart("engine")
     ended = await tasks.until(shown.task_id, [pb.TASK_STATE_STOPPED])
     assert ended.stop_reason == pb.STOP_REASON_CLOUD

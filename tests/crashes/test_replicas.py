@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from bench.chaos.cluster import Cluster, running_cluster
 from bench.chaos.postgres import killable_server
-from bench.chaos.run import Plan, roll, strike
+from bench.chaos.run import Plan, kill_processes, roll
 
 API = "/api/digital-human"
 CREATE = "CreateDigitalHumanStreamTask"
@@ -74,6 +74,6 @@ async def test_nobody_notices_that_one_of_each_is_restarted(cluster: Cluster) ->
 
 async def test_kills(cluster: Cluster) -> None:
     """As in test_chaos, but others are there, and the database may be killed too."""
-    figures = await strike(Plan(replicas=2, users=4, seed=2), cluster, kills=KILLS)
+    figures = await kill_processes(Plan(replicas=2, users=4, seed=2), cluster, kills=KILLS)
     assert not figures["violations"]
     assert sum(figures["kills"].values()) == KILLS
