@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +26,8 @@ class Program:
     name: str
     toolchain: Toolchain
     builds: tuple[tuple[str, ...], ...]
+    generates: tuple[str, ...]
+    """The command among those that build it to which the protos are given."""
     runs: tuple[str, ...]
     broken: str = "UNAVAILABLE"
     """The code that its gRPC library has for a connection that breaks."""
@@ -35,24 +37,41 @@ class Program:
         """Where it is."""
         return CLIENTS / self.name
 
+    def run(
+        self, command: Sequence[str], protos: str, path: str = os.environ["PATH"]
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command that builds it; what it writes is all on stdout."""
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env=os.environ | {"PATH": path, "PARLEY_PROTOS": protos},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+
 
 PROGRAMS = (
     Program(
         name="go",
         toolchain=GO,
         builds=(("go", "generate", "./..."), ("go", "vet", "./..."), ("go", "build", "-o", "bin/")),
+        generates=("go", "generate", "./..."),
         runs=("bin/client",),
     ),
     Program(
         name="java",
         toolchain=JAVA,
         builds=(("mvn", "--batch-mode", "--quiet", "package"),),
+        generates=("mvn", "--batch-mode", "--quiet", "validate"),
         runs=("java", "-jar", "target/client.jar"),
     ),
     Program(
         name="rust",
         toolchain=RUST,
         builds=(("cargo", "build", "--quiet"),),
+        generates=("cargo", "build", "--quiet"),
         runs=("target/debug/client",),
         broken="UNKNOWN",
     ),
@@ -60,6 +79,7 @@ PROGRAMS = (
         name="ts-grpc",
         toolchain=NODE,
         builds=(("npm", "ci"), ("npm", "run", "generate"), ("npm", "run", "build")),
+        generates=("npm", "run", "--silent", "generate"),
         runs=("node", "dist/src/client.js"),
     ),
 )
@@ -119,15 +139,7 @@ def build(program: Program, protos: Path, tools: Path) -> Built:
     """Build a client as its page says, with `protoc` in the folder `tools`, and `buf`."""
     path = os.pathsep.join([str(tools), str(Path(sys.executable).parent), os.environ["PATH"]])
     for command in program.builds:
-        built = subprocess.run(
-            command,
-            cwd=program.folder,
-            env=os.environ | {"PATH": path, "PARLEY_PROTOS": str(protos)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
+        built = program.run(command, str(protos), path)
         assert built.returncode == 0, f"{' '.join(command)}:\n{built.stdout}"
     return Built(program=program, protos=protos)
 

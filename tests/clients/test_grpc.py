@@ -86,6 +86,12 @@ def test_a_bundle_that_is_missing_is_named(client: Built, question: Question) ->
     assert "set it to the folder of the unpacked bundle" in ended.stderr
 
 
+def test_a_bundle_that_is_missing_is_named_by_the_build(client: Built) -> None:
+    ended = client.program.run(client.program.generates, protos="")
+    assert ended.returncode
+    assert "must be the folder of the unpacked bundle" in ended.stdout
+
+
 def test_an_unknown_task_is_named(
     client: Built, question: Question, environment: dict[str, str]
 ) -> None:

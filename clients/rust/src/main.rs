@@ -8,7 +8,7 @@ mod parley {
 }
 mod policy;
 
-use std::{env, error::Error, fs, process::ExitCode, time::Duration};
+use std::{env, error::Error, fs, path::Path, process::ExitCode, time::Duration};
 
 use conversation::Conversation;
 use failure::failure;
@@ -52,12 +52,14 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let tasks = TaskServiceClient::new(connect("PARLEY_TASK", "127.0.0.1:50051")?);
     let speech = SpeechServiceClient::new(connect("PARLEY_SPEECH", "127.0.0.1:50052")?);
     let bundle = setting("PARLEY_PROTOS", "");
-    let Ok(policy) = Policy::read(&format!("{bundle}/service_config.json")) else {
+    let file = Path::new(&bundle).join("service_config.json");
+    if !file.is_file() {
         eprintln!(
             "PARLEY_PROTOS is {bundle:?}, where no service_config.json is: set it to the folder of the unpacked bundle, which make protos-bundle packs"
         );
         return Ok(ExitCode::from(2));
-    };
+    }
+    let policy = Policy::read(&file)?;
     let limit = Duration::from_secs_f64(setting("PARLEY_DEADLINE_S", "120").parse()?);
     let Err(error) = run(tasks, speech, policy, wav, limit).await else { return Ok(ExitCode::SUCCESS) };
     tell("error", failure(&error));

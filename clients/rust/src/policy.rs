@@ -2,7 +2,7 @@
 //!
 //! Other languages' gRPC libraries apply it themselves; Rust's knows none.
 
-use std::{error::Error, fs, time::Duration};
+use std::{error::Error, fs, path::Path, time::Duration};
 
 use serde_json::Value;
 use tokio::time;
@@ -13,7 +13,7 @@ use crate::failure::name;
 pub struct Policy(Value);
 
 impl Policy {
-    pub fn read(path: &str) -> Result<Self, Box<dyn Error>> {
+    pub fn read(path: &Path) -> Result<Self, Box<dyn Error>> {
         Ok(Self(serde_json::from_str(&fs::read_to_string(path)?)?))
     }
 
