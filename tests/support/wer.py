@@ -27,9 +27,10 @@ def character_error_rate(reference: str, hypothesis: str) -> float:
 
 
 def normalize_words(text: str) -> list[str]:
-    """Lower-case words without punctuation; numbers below a thousand are spelled out."""
+    """Lower-case words without punctuation; numbers below a thousand, and dollars, are spelled."""
     text = unicodedata.normalize("NFKC", text).lower().replace("’", "'")
     text = re.sub(r"(?<=\d),(?=\d{3})", "", text)
+    text = re.sub(r"\$(\d+)", r"\1 dollars", text)
     words = re.findall(r"[a-z]+(?:'[a-z]+)?|\d+|[^\W\da-z_]+", text)
     return [
         spelled

@@ -13,6 +13,7 @@ from tests.support.wer import character_error_rate, word_error_rate
         ("It's forty-two, isn’t it?", "it's 42 isn't it", 0),
         ("one hundred five", "105", 0),
         ("four seven two nine", "4729", 0),
+        ("twenty nine dollars", "$29", 0),
         ("one thousand", "1,000", 1.5),
         ("a b c d", "a x c", 0.5),
         ("a", "", 1),
