@@ -35,6 +35,8 @@ SHARING_A_BROWSER = {
 """Of those folders, the files whose tests need only a browser; they share a worker."""
 COMPUTING_FOLDERS = ("crashes", "command_line", "engine")
 """Their tests keep a core busy, those of all others mostly wait."""
+LONG_FILES = ("tests/unit/task/lifecycle/test_no_leaks.py", "tests/engine/test_whep.py")
+"""They take half a minute, and would come last."""
 
 # What is loaded while tests are collected stays: to look for garbage in it, again and again, takes
 # a third of the time.
@@ -223,7 +225,7 @@ def is_sharing(nodeid: str) -> bool:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests into the order in which the workers take them.
 
-    What takes longest begins, so that no worker is left alone with it at the end. After it come
+    What takes long begins, so that no worker is left alone with it at the end. After it come
     files that compute and files that wait by turns, so that the cores are busy all the time.
     """
     files = dict.fromkeys(file_of(item.nodeid) for item in items)
@@ -237,6 +239,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for group in (computing, waiting)
         for index, file in enumerate(group)
     }
+    place |= dict.fromkeys(LONG_FILES, -1.0)
     items.sort(key=lambda item: (not is_sharing(item.nodeid), place[file_of(item.nodeid)]))
 
 
