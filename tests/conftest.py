@@ -147,7 +147,7 @@ def pytest_configure(config: pytest.Config) -> None:
     is_of_clients = any("tests/clients" in argument for argument in config.args)
     if "TMPDIR" in os.environ or is_of_clients or not has_room(MEMORY):
         return
-    folder = tempfile.mkdtemp(prefix="parley-tests-", dir=MEMORY)
+    folder = tempfile.mkdtemp(prefix="t", dir=MEMORY)
     # PostgreSQL runs as a user of its own.
     os.chmod(folder, 0o711)
     config.add_cleanup(partial(shutil.rmtree, folder, ignore_errors=True))

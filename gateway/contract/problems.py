@@ -210,7 +210,7 @@ def problem_response(
     PROBLEMS.labels(reason=error.reason).inc()
     answered = dict(headers or {})
     wait_s = error.retry_after_s
-    if wait_s is None and rule.is_passing and rule.http_status in (429, 503):
+    if wait_s is None and rule.http_status in (429, 503):
         wait_s = RETRY_AFTER_S
     if wait_s is not None:
         answered["Retry-After"] = str(max(1, math.ceil(wait_s)))
