@@ -6,10 +6,11 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
-from parley.doctor.finding import Finding, Verdict, judged
+from parley.doctor.finding import judged
 from parley.doctor.network import cloud_url
 from parley.plan.environment import uses_engine
 from parley.plan.listeners import ENGINE, is_free
+from services.runtime.check import Finding, Verdict
 from services.runtime.network.proxies import ProxyError, proxy_for
 from services.runtime.network.transport import transport_to
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from parley.doctor.cloud import cloud
 from parley.doctor.credentials import callbacks, credentials
 from parley.doctor.databases import examine_databases
-from parley.doctor.finding import Finding, Verdict, judged
+from parley.doctor.finding import judged
 from parley.doctor.machine import machine, models
 from parley.doctor.network import proxies
 from parley.doctor.ports import ports
@@ -20,6 +20,7 @@ from parley.doctor.processes import check_processes
 from parley.plan.current_run import beside_run
 from parley.plan.errors import PlanError
 from parley.terminal.console import console, fail
+from services.runtime.check import Finding, Verdict
 
 _MARKS = {
     Verdict.FINE: "[green]✔[/green]",

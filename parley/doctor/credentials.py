@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
-from parley.doctor.finding import Finding, Verdict, judged
+from parley.doctor.finding import judged
 from parley.plan.environment import CALLBACK_SECRETS, FILE_SUFFIX, uses_engine
+from services.runtime.check import Finding, Verdict
 from services.runtime.settings.values import split_list
 
 

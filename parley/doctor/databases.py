@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from parley.doctor.finding import Finding, judged
+from parley.doctor.finding import judged
 from parley.plan.database import (
     SETTINGS,
     DatabaseError,
@@ -11,6 +11,7 @@ from parley.plan.database import (
     require_reachable,
 )
 from parley.plan.errors import PlanError
+from services.runtime.check import Finding
 
 
 async def examine_databases(environment: Mapping[str, str]) -> list[Finding]:

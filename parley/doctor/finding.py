@@ -1,25 +1,6 @@
-"""One thing that `parley doctor` examined, and what to do about it."""
+"""How `parley doctor` judges what it examines; a finding is what processes report of themselves."""
 
-from dataclasses import dataclass
-from enum import StrEnum
-
-
-class Verdict(StrEnum):
-    """How a finding is judged."""
-
-    FINE = "fine"
-    WARNING = "warning"
-    PROBLEM = "problem"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing that was examined; `remedy` says how to fix it, if needed."""
-
-    subject: str
-    verdict: Verdict
-    found: str
-    remedy: str = ""
+from services.runtime.check import Finding, Verdict
 
 
 def judged(subject: str, is_fine: bool, found: str, remedy: str) -> Finding:

@@ -5,7 +5,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from parley.doctor.finding import Finding, judged
+from parley.doctor.finding import judged
+from services.runtime.check import Finding
 from services.runtime.settings.environment import SettingsError, load
 from services.speech.embedded.library import (
     LibrarySettings,

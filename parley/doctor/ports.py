@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Mapping
 
-from parley.doctor.finding import Finding, Verdict, judged
+from parley.doctor.finding import judged
 from parley.plan.listeners import ENGINE, Listener, is_free
 from parley.plan.processes import listeners
 from parley.readiness import until_ready
+from services.runtime.check import Finding, Verdict
 
 _ANSWER_TIMEOUT_S = 5.0
 

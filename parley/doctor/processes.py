@@ -4,15 +4,14 @@ import asyncio
 import json
 from collections.abc import Mapping
 
-from parley.doctor.finding import Finding, Verdict
 from parley.plan.environment import complete
 from parley.plan.errors import PlanError
 from parley.plan.paths import VAR
 from parley.plan.processes import processes
 from parley.processes.running import Command, running
 from parley.terminal.escaping import visible, visible_json
+from services.runtime.check import CHECK_FLAG, Finding, Verdict
 
-CHECK_FLAG = "--check"
 _CHECK_TIMEOUT_S = 120.0
 _GRACE_S = 2.0
 

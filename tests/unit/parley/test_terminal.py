@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.text import Text
 
 from parley.doctor.command import show
-from parley.doctor.finding import Finding, Verdict
 from parley.gateway_client.answers import GatewayError
 from parley.gateway_client.gateway import Gateway, Question
 from parley.terminal.escaping import visible, visible_json, visible_line
+from services.runtime.check import Finding, Verdict
 
 HOSTILE = "a\x1b[2J\x1b]0;title\x07\x9b31m\r\x08\u202eb\u2028c\x00\x7f\u200b"
 SHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e]")
