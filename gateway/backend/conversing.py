@@ -180,7 +180,7 @@ async def _followed(opened: _Opened) -> AsyncGenerator[pb.ConverseResponse, None
         async for response in opened.rest:
             yield response
     except ServiceError as error:
-        raise _outage(error) from error
+        raise _outage(error) from error.__cause__
 
 
 def _owner(error: ServiceError) -> str:

@@ -11,6 +11,9 @@ from services.runtime.failures.reasons import Reason
 
 Res = TypeVar("Res")
 
+_UNWRITTEN = "Internal error from Core"
+"""What grpc.aio says of a call that it could not write to."""
+
 
 async def responses_of(call: AsyncIterable[Res]) -> AsyncGenerator[Res, None]:
     """Yield the responses of a call; raises ServiceError."""
@@ -23,6 +26,15 @@ async def responses_of(call: AsyncIterable[Res]) -> AsyncGenerator[Res, None]:
             yield response
     except grpc.aio.AioRpcError as error:
         raise from_rpc_error(error) from error
+
+
+def is_unwritten(error: ServiceError) -> bool:
+    """Whether a call ended before its last request was written.
+
+    gRPC then gives its own status in place of the service's, which is lost.
+    """
+    cause = error.__cause__
+    return isinstance(cause, grpc.aio.AioRpcError) and cause.details() == _UNWRITTEN
 
 
 @asynccontextmanager

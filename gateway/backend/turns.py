@@ -1,5 +1,6 @@
 """One turn of a task's conversation: the requests for it, and its outcome."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
@@ -8,7 +9,9 @@ import structlog
 from digitalhuman.audio.v1 import audio_pb2
 from digitalhuman.conversation.v1 import conversation_pb2
 from digitalhuman.speech.v1 import speech_pb2 as pb
+from gateway.backend.conversing import PAUSE_S
 from gateway.backend.services import CALL_TIMEOUT_S, Backend
+from gateway.backend.streams import is_unwritten
 from gateway.contract.wire import from_failed_status
 from gateway.decoding.decoder import RATE_HERTZ
 from gateway.telemetry import FIRST_SOUND_SECONDS, INTERRUPTIONS, TURNS
@@ -145,12 +148,15 @@ async def _held(
     """
     start, *rest = requests
     request_id = request_id_of(requests[-1])
+    loop = asyncio.get_running_loop()
+    ends_at = loop.time() + timeout_s
     is_ready = False
     while True:
         is_taken = False
+        left_s = max(0.0, ends_at - loop.time())
         try:
             async with backend.converse(
-                start, _each(rest), timeout_s=timeout_s, patience_s=CALL_TIMEOUT_S
+                start, _each(rest), timeout_s=left_s, patience_s=CALL_TIMEOUT_S
             ) as responses:
                 async for response in responses:
                     is_taken |= _shows_taken(response.event, request_id)
@@ -159,8 +165,10 @@ async def _held(
                     is_ready = True
             return
         except ServiceError as error:
-            if is_taken or error.reason is not Reason.DRAINING:
+            if is_taken or not (error.reason is Reason.DRAINING or is_unwritten(error)):
                 raise
+            if error.reason is not Reason.DRAINING:
+                await asyncio.sleep(PAUSE_S)
 
 
 def _shows_taken(event: conversation_pb2.ConversationEvent, request_id: str) -> bool:

@@ -32,6 +32,8 @@ class Script:
     """How the stream of a turn that has begun ends."""
     sent_on: int = 0
     """How many streams are accepted and then sent on, before anything that follows is taken."""
+    unwritten: int = 0
+    """How many streams are accepted and then end as gRPC ends one that it could not write to."""
     is_silent: bool = False
     """Whether input leads to no turn."""
     hold_reply: asyncio.Event | None = None

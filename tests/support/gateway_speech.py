@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import grpc
 from google.protobuf.duration_pb2 import Duration
 
 from digitalhuman.audio.v1 import audio_pb2
@@ -77,14 +78,14 @@ class ScriptedSpeech(SpeechServiceServicer):
     ) -> AsyncIterator[speech_pb2.ConverseResponse]:
         self.script.check("Converse")
         try:
-            async for response in self._converse(requests):
+            async for response in self._converse(requests, context):
                 yield response
         except (asyncio.CancelledError, GeneratorExit):
             self.cancelled.set()
             raise
 
     async def _converse(
-        self, requests: AsyncIterator[speech_pb2.ConverseRequest]
+        self, requests: AsyncIterator[speech_pb2.ConverseRequest], context: Context
     ) -> AsyncIterator[speech_pb2.ConverseResponse]:
         setup = (await anext(aiter(requests))).setup
         self.setups.append(setup)
@@ -101,6 +102,9 @@ class ScriptedSpeech(SpeechServiceServicer):
         if self.script.sent_on:
             self.script.sent_on -= 1
             raise ServiceError(Reason.DRAINING, "This replica shuts down; another one goes on.")
+        if self.script.unwritten:
+            self.script.unwritten -= 1
+            await context.abort(grpc.StatusCode.INTERNAL, "Internal error from Core")
         pcm = bytearray()
         async for request in requests:
             match request.WhichOneof("request"):
