@@ -54,12 +54,14 @@ async def check_names(page: Page, expected: set[str]) -> None:
 async def contrasts_of(page: Page, *selectors: str) -> dict[str, float]:
     """By selector, a text's colour against what is behind it, where that is most like it."""
     texts = [page.locator(selector).first for selector in selectors]
-    boxes = [await _box_of(text) for text in texts]
-    colours = [await text.evaluate(HIDE) for text in texts]
-    # As many pixels as the boxes have, however densely the page is drawn.
-    png = await page.screenshot(animations="disabled", scale="css")
-    for text in texts:
-        await text.evaluate(SHOW)
+    boxes: list[tuple[slice, slice]] = []
+    # The page may still be moving.
+    while boxes != (boxes := [await _box_of(text) for text in texts]):
+        colours = [await text.evaluate(HIDE) for text in texts]
+        # As many pixels as the boxes have, however densely the page is drawn.
+        png = await page.screenshot(animations="disabled", scale="css")
+        for text in texts:
+            await text.evaluate(SHOW)
     shown = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR_RGB)
     assert shown is not None
     return {
