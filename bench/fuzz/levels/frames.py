@@ -63,7 +63,7 @@ _ENDED_BY_GRPC = {
 
 
 def _frames(method: Method, draw: random.Random, target: Target) -> list[bytes]:
-    headers = [
+    headers: list[tuple[str, str | bytes]] = [
         (":method", "POST"),
         (":scheme", "http"),
         (":path", method.path),
@@ -77,6 +77,7 @@ def _frames(method: Method, draw: random.Random, target: Target) -> list[bytes]:
         headers[at] = draw.choice(
             (
                 (headers[at][0], text(draw)[:200]),
+                (headers[at][0], noise(draw)[:80]),
                 ("grpc-timeout", draw.choice(("1n", "0S", "-1S", "99999999H", "x", ""))),
                 ("grpc-encoding", draw.choice(("gzip", "deflate", "br", "identity", ""))),
                 ("content-type", draw.choice(("application/json", "application/grpc+json"))),

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import grpc
@@ -12,6 +12,7 @@ from grpc_reflection.v1alpha import reflection
 
 from services.runtime.liveness import SERVER_OPTIONS
 from services.runtime.security.tls import Tls
+from services.runtime.serving.accepting import grpc_server
 from services.runtime.serving.interceptors import (
     AuthInterceptor,
     CallerInterceptor,
@@ -20,7 +21,6 @@ from services.runtime.serving.interceptors import (
     IdentityInterceptor,
     ValidationInterceptor,
 )
-from services.runtime.serving.lasting_server import lasting_server
 from services.runtime.telemetry.metrics import metrics_served
 
 log = structlog.get_logger(__name__)
@@ -78,34 +78,24 @@ async def serving(
     taken.
     """
     health_servicer = health.aio.HealthServicer()
-
-    def make() -> grpc.aio.Server:
-        server = grpc.aio.server(interceptors=_interceptors(options), options=_channel_options())
-        for register in registrations:
-            register(server)
-        health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-        if options.has_reflection:
-            names = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
-            reflection.enable_server_reflection(names, server)
-        return server
-
-    first = make()
-    address = _bind(first, options)
-
-    def another() -> grpc.aio.Server:
-        server = make()
-        _bind(server, replace(options, port=int(address.rpartition(":")[2])))
-        return server
-
+    server = grpc_server(_interceptors(options), _channel_options())
+    for register in registrations:
+        register(server)
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    if options.has_reflection:
+        names = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, server)
+    address = _bind(server, options)
     server_up = Serving(address=address, health=health_servicer, names=("", *services))
-    async with lasting_server(first, another, drain_s=options.drain_s):
+    await server.start()
+    try:
         await server_up.report(is_ready=True)
         log.info("service up", address=address)
-        try:
-            async with metrics_served(options.metrics_host, options.metrics_port):
-                yield server_up
-        finally:
-            await health_servicer.enter_graceful_shutdown()
+        async with metrics_served(options.metrics_host, options.metrics_port):
+            yield server_up
+    finally:
+        await health_servicer.enter_graceful_shutdown()
+        await server.stop(options.drain_s)
     log.info("service down", address=address)
 
 

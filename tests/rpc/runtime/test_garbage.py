@@ -126,9 +126,7 @@ async def test_an_answer_that_is_another_message_is_none() -> None:
     def add(server: grpc.aio.Server) -> None:
         answer: grpc.RpcMethodHandler[Any, Any] = grpc.unary_unary_rpc_method_handler(get_task)
         methods = {"GetTask": answer}
-        server.add_generic_rpc_handlers(
-            (grpc.method_handlers_generic_handler("digitalhuman.task.v1.TaskService", methods),)
-        )
+        server.add_registered_method_handlers("digitalhuman.task.v1.TaskService", methods)
 
     options = ServingOptions(host="127.0.0.1", port=0)
     async with serving(options, [], add) as up, connected(up.address) as channel:

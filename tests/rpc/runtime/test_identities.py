@@ -68,8 +68,8 @@ def add_every_method(server: grpc.aio.Server) -> None:
     handlers: defaultdict[str, dict[str, Any]] = defaultdict(dict)
     for method in METHODS:
         handlers[method.containing_service.full_name][method.name] = handler_of(method)
-    generic = [grpc.method_handlers_generic_handler(name, each) for name, each in handlers.items()]
-    server.add_generic_rpc_handlers(generic)
+    for service, methods in handlers.items():
+        server.add_registered_method_handlers(service, methods)
 
 
 def handler_of(method: MethodDescriptor) -> Any:
