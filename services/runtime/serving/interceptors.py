@@ -159,6 +159,9 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
             return await call(request)
         except (asyncio.CancelledError, grpc.aio.AbortError):
             raise
+        except grpc.aio.InternalError:
+            # What was written cannot be sent: its reader left, of which we are about to be told.
+            raise asyncio.CancelledError from None
         except Exception as error:
             seen = from_exception(error)
             if seen is None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc
 import pytest
+from structlog.testing import capture_logs
 
 from digitalhuman.speech.v1 import speech_pb2 as speech
 from digitalhuman.speech.v1 import speech_pb2_grpc as speech_grpc
@@ -288,6 +289,48 @@ async def test_cancelling_a_call_cancels_its_handler() -> None:
         with pytest.raises(asyncio.CancelledError):
             await waiting
         await tasks.cancelled.wait()
+
+
+class Late(speech_grpc.SpeechServiceServicer):
+    """Writes to a caller who has left."""
+
+    def __init__(self) -> None:
+        self.entered = asyncio.Event()
+        self.failed: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
+
+    async def Converse(  # type: ignore[override]  # the coroutine form
+        self, requests: Any, context: Any
+    ) -> None:
+        self.entered.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            try:
+                await context.write(speech.ConverseResponse())
+            except Exception as error:
+                self.failed.set_result(error)
+                raise
+
+
+async def test_an_answer_to_a_caller_who_has_left_is_no_failure() -> None:
+    late = Late()
+    with capture_logs() as lines:
+        async with (
+            serving(
+                ServingOptions(host="127.0.0.1", port=0),
+                [],
+                lambda server: speech_grpc.add_SpeechServiceServicer_to_server(late, server),
+            ) as up,
+            grpc.aio.insecure_channel(up.address) as channel,
+        ):
+            call: Any = speech_grpc.SpeechServiceStub(channel).Converse()
+            await call.write(speech.ConverseRequest())
+            await late.entered.wait()
+            call.cancel()
+            failure = await late.failed
+    assert isinstance(failure, grpc.aio.InternalError)
+    assert [each["code"] for each in lines if each["event"] == "rpc ended"] == ["CANCELLED"]
+    assert not [each for each in lines if each["log_level"] == "error"]
 
 
 async def test_the_reason_of_a_dependency_is_passed_on() -> None:
