@@ -149,7 +149,7 @@ class Cluster:
         if name == "postgres" and self._server:
             return self._server.pid
         running_now = self._members[name].running
-        return running_now.pid if running_now else None
+        return running_now.pid if running_now and running_now.exit_code is None else None
 
     async def start(self, name: str) -> None:
         """Start a process, and return when it is ready."""
@@ -261,6 +261,19 @@ class Cluster:
             for name, member in self._members.items()
             if member.running is not None and member.running.exit_code is not None
         ]
+
+    async def until_one_ended(self) -> None:
+        """Return when a process has ended by itself."""
+        ends = [
+            asyncio.create_task(member.running.wait())
+            for member in self._members.values()
+            if member.running is not None
+        ]
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in ends:
+                each.cancel()
 
     async def close(self) -> None:
         """Stop all that runs, last started first."""

@@ -6,13 +6,14 @@ import os
 import sys
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import psutil
 
+from bench.chaos.cluster import Cluster
 from bench.fuzz.findings import Findings
 from bench.fuzz.levels import http
 from bench.fuzz.levels.bulk import BULK
@@ -59,28 +60,33 @@ class _Memory:
     final: dict[str, float] = field(default_factory=dict)
 
     def grown(self) -> dict[str, float]:
-        return {name: round(self.final[name] - held, 1) for name, held in self.warm.items()}
+        lasting = self.warm.keys() & self.final.keys()
+        return {name: round(self.final[name] - self.warm[name], 1) for name in sorted(lasting)}
 
 
 async def fuzz(plan: Plan, *, is_timed: bool = True) -> dict[str, Any]:
-    """Run the plan and return its figures; `is_timed`: other clients may not wait long."""
-    findings = Findings()
+    """Run the plan against all processes and return its figures; see `attacked`."""
+    async with under_fire(plan.seed) as target:
+        return await attacked(target, plan, Findings(), is_timed=is_timed)
+
+
+async def attacked(
+    target: Target, plan: Plan, findings: Findings, *, is_timed: bool
+) -> dict[str, Any]:
+    """Run the plan to its end, or until a process ends by itself, and return the figures.
+
+    `is_timed`: other clients may not wait long.
+    """
     memory = _Memory()
     seconds: dict[str, float] = defaultdict(float)
     begun = time.monotonic()
-    async with under_fire(plan.seed) as target:
-        async with _watched(target, every_s=ASKED_EVERY_S[is_timed]) as waits:
-            if is_timed:
-                # Others are measured: from here on they go first.
-                os.nice(YIELDING)
-            for number in range(ROUNDS):
-                if number == WARM_UP_ROUNDS:
-                    memory.warm = _resident(target)
-                if time.monotonic() - begun > plan.seconds:
-                    break
-                await _attack(plan, target, findings, seconds, number)
-            memory.final = _resident(target)
-        faults = [*target.cluster.faults, *target.cluster.ended()]
+    async with _watched(target, every_s=ASKED_EVERY_S[is_timed]) as waits:
+        if is_timed:
+            # Others are measured: from here on they go first.
+            os.nice(YIELDING)
+        await _while_all_run(target.cluster, _rounds(plan, target, findings, seconds, memory))
+        memory.final = _resident(target.cluster)
+    faults = [*target.cluster.faults, *target.cluster.ended()]
     return {
         "inputs": sum(each.total() for each in findings.outcomes.values()),
         "seconds": round(time.monotonic() - begun, 1),
@@ -90,6 +96,32 @@ async def fuzz(plan: Plan, *, is_timed: bool = True) -> dict[str, Any]:
         "others_waited": waits,
         "memory_mb": {"warm": memory.warm, "final": memory.final},
     }
+
+
+async def _while_all_run(cluster: Cluster, work: Coroutine[Any, Any, None]) -> None:
+    """Do the work, or break it off when a process ends by itself: most inputs would find nobody."""
+    working = asyncio.create_task(work)
+    ending = asyncio.create_task(cluster.until_one_ended())
+    try:
+        await asyncio.wait({working, ending}, return_when=asyncio.FIRST_COMPLETED)
+        if not cluster.ended():
+            await working
+    finally:
+        working.cancel()
+        ending.cancel()
+        await asyncio.gather(working, ending, return_exceptions=True)
+
+
+async def _rounds(
+    plan: Plan, target: Target, findings: Findings, seconds: dict[str, float], memory: _Memory
+) -> None:
+    begun = time.monotonic()
+    for number in range(ROUNDS):
+        if number == WARM_UP_ROUNDS:
+            memory.warm = _resident(target.cluster)
+        if time.monotonic() - begun > plan.seconds:
+            break
+        await _attack(plan, target, findings, seconds, number)
 
 
 async def _attack(
@@ -153,10 +185,21 @@ async def _started(module: str, *arguments: str) -> asyncio.subprocess.Process:
     )
 
 
-def _resident(target: Target) -> dict[str, float]:
+def _resident(cluster: Cluster) -> dict[str, float]:
+    """Return the megabytes of each process that runs, with its children."""
     held = {}
-    for name in target.cluster.names:
-        process = psutil.Process(target.cluster.pid(name))
-        family = [process, *process.children(recursive=True)]
-        held[name] = round(sum(each.memory_info().rss for each in family) / 2**20, 1)
+    for name in cluster.names:
+        if pid := cluster.pid(name):
+            process = psutil.Process(pid)
+            family = [process, *process.children(recursive=True)]
+            held[name] = round(sum(map(_rss, family)) / 2**20, 1)
     return held
+
+
+def _rss(process: psutil.Process) -> int:
+    try:
+        rss: int = process.memory_info().rss
+    except psutil.NoSuchProcess:
+        # A child that has just done its work.
+        return 0
+    return rss
