@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from digitalhuman.task.v1 import task_pb2 as pb
 from services.runtime.failures.errors import invalid
 from services.runtime.limits import LONGEST_REPORT_DAYS
@@ -15,9 +17,9 @@ from services.task.reconciliation.findings import Finding
 
 def from_usage_request(request: pb.ListUsageRequest) -> UsageFilter:
     """Return which usage a request wants. Raises ServiceError with INVALID_REQUEST."""
-    start = request.start_time.ToDatetime(tzinfo=UTC)
-    end = request.end_time.ToDatetime(tzinfo=UTC)
-    if not start < end <= start + timedelta(days=LONGEST_REPORT_DAYS):
+    start = _to_time(request.start_time, "start_time")
+    end = _to_time(request.end_time, "end_time")
+    if not timedelta() < end - start <= timedelta(days=LONGEST_REPORT_DAYS):
         raise invalid(
             "end_time",
             "timestamp.window",
@@ -29,6 +31,13 @@ def from_usage_request(request: pb.ListUsageRequest) -> UsageFilter:
         grouping=Grouping.TASK if by_task else Grouping.USER,
         user_id=request.user_id,
     )
+
+
+def _to_time(timestamp: Timestamp, field: str) -> datetime:
+    try:
+        return timestamp.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise invalid(field, "timestamp", "is not a time") from None
 
 
 def to_usage_page(rows: Sequence[UsageRow], wanted: UsageFilter, size: int) -> pb.ListUsageResponse:

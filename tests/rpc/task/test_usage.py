@@ -201,3 +201,28 @@ async def test_old_tasks_are_removed_and_their_usage_is_kept(tmp_path: Path) -> 
             await asyncio.sleep(0.02)
         assert await usage(tasks) == before
         assert not (await usage(tasks, group_by=pb.USAGE_GROUPING_TASK)).rows
+
+
+@pytest.mark.parametrize(
+    "no_time",
+    [
+        Timestamp(seconds=1, nanos=-1),
+        Timestamp(seconds=-800_000 * 86_400),
+        Timestamp(seconds=3_000_000 * 86_400),
+        Timestamp(seconds=10**13 * 86_400),
+    ],
+)
+@pytest.mark.parametrize("field", ["start_time", "end_time"])
+async def test_a_report_is_between_times(
+    tasks: TaskServiceStub, field: str, no_time: Timestamp
+) -> None:
+    request = pb.ListUsageRequest(start_time=stamp(FIRST), end_time=stamp(FIRST))
+    getattr(request, field).CopyFrom(no_time)
+    error = await error_of(tasks.ListUsage(request))
+    assert error.reason is Reason.INVALID_REQUEST
+    assert [each.field for each in error.violations] == [field]
+
+
+async def test_a_report_may_end_with_the_last_of_all_days(tasks: TaskServiceStub) -> None:
+    page = await usage(tasks, start=datetime(9999, 12, 30, tzinfo=UTC), days=1)
+    assert not page.rows
