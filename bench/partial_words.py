@@ -15,7 +15,7 @@ from services.speech.embedded.whisper import WhisperRecognizer
 from services.speech.listening.hearing import RepeatedHearing
 from services.speech.listening.recognition import recognise
 from services.speech.listening.rules import ListeningRules
-from services.speech.ports import LISTENING_RATE_HERTZ, RecognitionRequest, Transcript
+from services.speech.ports.recognition import LISTENING_RATE_HERTZ, RecognitionRequest, Transcript
 
 RECORDINGS = Path(__file__).parents[1] / "tests" / "data" / "speech"
 THREADS = 2

@@ -29,7 +29,7 @@ from services.speech.listening.ports import TurnEndModel
 from services.speech.listening.recognition import recognise
 from services.speech.listening.rules import ListeningRules
 from services.speech.listening.turn_detector import Speaking, TurnDetector
-from services.speech.ports import RecognitionRequest, Recognizer, Transcript
+from services.speech.ports.recognition import RecognitionRequest, Recognizer, Transcript
 
 RECORDINGS = Path(__file__).parents[1] / "tests" / "data" / "speech"
 MESSAGE_BYTES = 640

@@ -31,7 +31,8 @@ from services.speech.listening.audio_input import Listening
 from services.speech.listening.guard import GuardedRecognizer
 from services.speech.listening.rules import ListeningRules
 from services.speech.personas.catalogue import load_personas
-from services.speech.ports import ChatModel, SpeechRequest
+from services.speech.ports.chat import ChatModel
+from services.speech.ports.synthesis import SpeechRequest
 from services.speech.providers.embedded import only_file
 from services.speech.providers.factory import Trio
 from services.speech.settings import PERSONAS

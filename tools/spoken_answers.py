@@ -12,7 +12,7 @@ from services.speech.embedded.library import (
     open_store,
 )
 from services.speech.embedded.synthesizer import KokoroSynthesizer
-from services.speech.ports import SpeechRequest
+from services.speech.ports.synthesis import SpeechRequest
 from services.speech.providers.embedded import only_file
 from services.speech.streams import once
 from tests.support.resampling import RATE_HERTZ, resample

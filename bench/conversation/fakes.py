@@ -7,15 +7,9 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from services.runtime.pcm import byte_count
-from services.speech.ports import (
-    ChatItem,
-    ChatRequest,
-    RecognitionRequest,
-    SpeechChunk,
-    SpeechRequest,
-    Transcript,
-    Voice,
-)
+from services.speech.ports.chat import ChatItem, ChatRequest
+from services.speech.ports.recognition import RecognitionRequest, Transcript
+from services.speech.ports.synthesis import SpeechChunk, SpeechRequest, Voice
 from services.speech.vendors.feeding import clause_by_clause
 
 RECOGNITION_S = 0.1

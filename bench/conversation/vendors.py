@@ -33,7 +33,7 @@ from bench.conversation.fakes import (
 )
 from services.runtime.pcm import byte_count, duration_s
 from services.runtime.process import run, until_stopped
-from services.speech.ports import LISTENING_RATE_HERTZ
+from services.speech.ports.recognition import LISTENING_RATE_HERTZ
 from tests.conformance.script import Heard, Spoken
 from tests.conformance.servers.deepgram_transcription import NovaServer
 from tests.conformance.socket_server import Connection, SocketServer

@@ -7,14 +7,11 @@ to be empty is held back, so that a fallback can still take over.
 import re
 from collections.abc import AsyncIterator, Callable
 
-from services.speech.ports import (
-    ChatItem,
-    ChatUsage,
-    ProviderMuteError,
-    SpeechChunk,
-    Stage,
-    Transcript,
-)
+from services.speech.ports.chat import ChatItem, ChatUsage
+from services.speech.ports.errors import ProviderMuteError
+from services.speech.ports.recognition import Transcript
+from services.speech.ports.stages import Stage
+from services.speech.ports.synthesis import SpeechChunk
 from services.speech.streams import closing
 
 LONGEST_SILENCE_BYTES = 1 << 21

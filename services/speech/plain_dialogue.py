@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from services.speech.ports import ChatMessage, Role
+from services.speech.ports.chat import ChatMessage, Role
 
 
 def without_calls(messages: Sequence[ChatMessage]) -> Iterator[ChatMessage]:

@@ -27,15 +27,9 @@ from services.speech.personas.wire import to_persona, to_voice
 from services.speech.playback.ledger import Ledger
 from services.speech.playback.voicing import Voicing
 from services.speech.playback.wire import to_format
-from services.speech.ports import (
-    LISTENING_RATE_HERTZ,
-    RecognitionRequest,
-    Recognizer,
-    SpeechChunk,
-    SpeechRequest,
-    Stage,
-    Synthesizer,
-)
+from services.speech.ports.recognition import LISTENING_RATE_HERTZ, RecognitionRequest, Recognizer
+from services.speech.ports.stages import Stage
+from services.speech.ports.synthesis import SpeechChunk, SpeechRequest, Synthesizer
 from services.speech.providers.failures import provider_failures, provider_late
 from services.speech.streams import Deadlines, closing, once, timely
 from services.speech.text.segmentation import split

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from services.runtime.failures.errors import refused
 from services.runtime.failures.reasons import Reason
 from services.runtime.languages import primary
-from services.speech.ports import Voice
+from services.speech.ports.synthesis import Voice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,19 +6,10 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
-from services.speech.ports import (
-    ChatItem,
-    ChatMessage,
-    ChatRequest,
-    RecognitionRequest,
-    Recognizer,
-    Role,
-    SpeechChunk,
-    SpeechRequest,
-    Stage,
-    Synthesizer,
-    Transcript,
-)
+from services.speech.ports.chat import ChatItem, ChatMessage, ChatRequest, Role
+from services.speech.ports.recognition import RecognitionRequest, Recognizer, Transcript
+from services.speech.ports.stages import Stage
+from services.speech.ports.synthesis import SpeechChunk, SpeechRequest, Synthesizer
 from services.speech.streams import Deadlines
 from tests.conformance.script import sound_of
 from tests.conformance.subject import PATIENT, Subject

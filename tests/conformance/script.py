@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, Protocol
 
-from services.speech.ports import ToolCall
+from services.speech.ports.chat import ToolCall
 
 KEY = "sk-5ecre7-0f-a-c0nf0rmance-tes7"
 """The key that each adapter is given; servers repeat it in their refusals."""

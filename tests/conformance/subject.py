@@ -15,7 +15,10 @@ from typing import Any
 from pydantic import SecretStr
 
 from services.speech import vendors
-from services.speech.ports import ChatModel, Recognizer, Stage, Synthesizer
+from services.speech.ports.chat import ChatModel
+from services.speech.ports.recognition import Recognizer
+from services.speech.ports.stages import Stage
+from services.speech.ports.synthesis import Synthesizer
 from services.speech.streams import Deadlines
 from services.speech.vendors.declaration import ChatVendor, RecognizerVendor
 from services.speech.vendors.registry import Vendor

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 
-from services.speech.ports import Stage
+from services.speech.ports.stages import Stage
 from tests.conformance.subject import Subject, subjects
 
 MODULES = ("test_recognition", "test_chat", "test_synthesis", "test_trouble")

@@ -8,15 +8,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from services.speech.ports import (
-    ProviderError,
-    ProviderQuotaError,
-    RecognitionRequest,
-    Recognizer,
-    SpeechRequest,
-    Transcript,
-    TurnEnd,
-)
+from services.speech.ports.errors import ProviderError, ProviderQuotaError
+from services.speech.ports.recognition import RecognitionRequest, Recognizer, Transcript, TurnEnd
+from services.speech.ports.synthesis import SpeechRequest
 from services.speech.vendors.azure_speech import VENDOR as SPEECH
 from services.speech.vendors.azure_transcription import PACKET_BYTES
 from services.speech.vendors.azure_transcription import VENDOR as TRANSCRIPTION

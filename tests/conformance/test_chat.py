@@ -3,15 +3,8 @@
 import asyncio
 import json
 
-from services.speech.ports import (
-    ChatMessage,
-    ChatRequest,
-    ChatUsage,
-    Role,
-    Stage,
-    Tool,
-    ToolCall,
-)
+from services.speech.ports.chat import ChatMessage, ChatRequest, ChatUsage, Role, Tool, ToolCall
+from services.speech.ports.stages import Stage
 from tests.conformance.asking import GREETING, text_of, until
 from tests.conformance.script import Reply
 from tests.conformance.subject import Subject

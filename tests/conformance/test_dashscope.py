@@ -4,14 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.speech.ports import (
-    ProviderError,
-    ProviderQuotaError,
-    RecognitionRequest,
-    SpeechChunk,
-    SpeechRequest,
-    Transcript,
-)
+from services.speech.ports.errors import ProviderError, ProviderQuotaError
+from services.speech.ports.recognition import RecognitionRequest, Transcript
+from services.speech.ports.synthesis import SpeechChunk, SpeechRequest
 from services.speech.vendors.dashscope_speech import VENDOR as SPEECH
 from services.speech.vendors.dashscope_transcription import VENDOR as TRANSCRIPTION
 from tests.conformance.script import CHARACTER_S, KEY, WORD_S, Trouble, Utterance, sound_of

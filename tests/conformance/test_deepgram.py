@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from services.speech.ports import RecognitionRequest
+from services.speech.ports.recognition import RecognitionRequest
 from services.speech.vendors.deepgram import nova
 from services.speech.vendors.deepgram.settings import DeepgramSettings
 from services.speech.vendors.deepgram_transcription import VENDOR

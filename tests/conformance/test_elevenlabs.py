@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from services.speech.ports import ProviderError, ProviderQuotaError, Synthesizer
+from services.speech.ports.errors import ProviderError, ProviderQuotaError
+from services.speech.ports.synthesis import Synthesizer
 from services.speech.vendors.elevenlabs import contexts
 from services.speech.vendors.elevenlabs_speech import VENDOR, ElevenLabsSpeechSettings
 from tests.conformance.asking import TEXTS, pcm_of, speaking, spoken, until

@@ -5,7 +5,7 @@ from itertools import permutations
 
 import pytest
 
-from services.speech.ports import Stage
+from services.speech.ports.stages import Stage
 from services.speech.providers.failover.chat import FailoverChatModel
 from services.speech.providers.failover.recognizer import FailoverRecognizer
 from services.speech.providers.failover.relay import FailoverRules

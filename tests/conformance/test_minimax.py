@@ -6,7 +6,8 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from services.speech.ports import ProviderError, ProviderQuotaError, SpeechRequest
+from services.speech.ports.errors import ProviderError, ProviderQuotaError
+from services.speech.ports.synthesis import SpeechRequest
 from services.speech.vendors import minimax_speech
 from tests.conformance.asking import TEXTS, spoken, until
 from tests.conformance.script import KEY

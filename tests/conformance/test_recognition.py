@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.speech.ports import ProviderError, Stage, Transcript, TurnEnd
+from services.speech.ports.errors import ProviderError
+from services.speech.ports.recognition import Transcript, TurnEnd
+from services.speech.ports.stages import Stage
 from services.speech.vendors.websocket import client
 from tests.conformance.asking import SPEECH, heard, hearing, sound, until
 from tests.conformance.script import WORD_S, Utterance

@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from riva.proto.riva_tts_pb2 import SynthesizeSpeechResponse
-from services.speech.ports import RecognitionRequest
+from services.speech.ports.recognition import RecognitionRequest
 from services.speech.vendors.riva_speech import SAMPLE_RATE_HERTZ
 from services.speech.vendors.riva_speech import VENDOR as SPEECH
 from services.speech.vendors.riva_transcription import VENDOR as TRANSCRIPTION

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from services.runtime.pcm import duration_s
-from services.speech.ports import ProviderError, Stage
+from services.speech.ports.errors import ProviderError
+from services.speech.ports.stages import Stage
 from services.speech.vendors.websocket import client
 from tests.conformance.asking import TEXTS, each, pcm_of, speaking, spoken, until
 from tests.conformance.script import CHARACTER_S, sound_of, sounds_at

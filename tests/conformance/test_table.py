@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.speech.ports import Stage
+from services.speech.ports.stages import Stage
 from tests.conformance.subject import Subject, files_with_subjects, files_with_vendors, subjects
 from tests.conformance.table import behaviours
 from tools.conformance_table import PAGE, page

@@ -4,7 +4,8 @@ from contextlib import suppress
 
 import pytest
 
-from services.speech.ports import ProviderError, ProviderQuotaError, Stage
+from services.speech.ports.errors import ProviderError, ProviderQuotaError
+from services.speech.ports.stages import Stage
 from services.speech.vendors.websocket import client, pool
 from tests.conformance.asking import ask, exchange, until
 from tests.conformance.script import KEY, RETRY_AFTER_S, Trouble

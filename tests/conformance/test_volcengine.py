@@ -9,13 +9,9 @@ import pytest
 from pydantic import SecretStr, ValidationError
 from structlog.testing import capture_logs
 
-from services.speech.ports import (
-    ProviderError,
-    ProviderQuotaError,
-    RecognitionRequest,
-    SpeechRequest,
-    TurnEnd,
-)
+from services.speech.ports.errors import ProviderError, ProviderQuotaError
+from services.speech.ports.recognition import RecognitionRequest, TurnEnd
+from services.speech.ports.synthesis import SpeechRequest
 from services.speech.vendors import volcengine_speech, volcengine_transcription
 from tests.conformance.asking import TEXTS, each, heard, hearing, sound, speaking, spoken, until
 from tests.conformance.script import KEY, Utterance

@@ -17,7 +17,7 @@ from services.speech.conversation.wire import to_event
 from services.speech.listening.interruption import UtteranceKind
 from services.speech.playback.ledger import Heard, HeardMethod, LedgerSummary
 from services.speech.playback.ports import Playback, PlaybackMethod
-from services.speech.ports import ToolCall
+from services.speech.ports.chat import ToolCall
 from services.speech.tools.calls import CallOutcome
 from tests.support.task_calls import append, create_streaming, serving_tasks
 from tools.openapi import DOCUMENT

@@ -13,7 +13,7 @@ from services.speech.app import Providers, running
 from services.speech.listening.audio_input import Listening
 from services.speech.listening.rules import ListeningRules
 from services.speech.personas.catalogue import load_personas
-from services.speech.ports import ChatItem, ChatRequest
+from services.speech.ports.chat import ChatItem, ChatRequest
 from services.speech.providers.factory import Trio
 from services.speech.settings import SpeechSettings
 from tests.support.loudness import LoudnessDetector

@@ -9,7 +9,7 @@ import pytest
 from websockets.frames import CloseCode, Frame, Opcode
 
 from services.speech.personas.tool_format import ToolsTable
-from services.speech.ports import ChatItem, ChatRequest
+from services.speech.ports.chat import ChatItem, ChatRequest
 from tests.support.fake_tasks import TASK_ID
 from tests.support.loudness import voiced
 from tests.support.sockets import calling, gateway_before

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from services.speech.ports import Stage
+from services.speech.ports.stages import Stage
 from services.speech.streams import Deadlines
 from services.speech.vendors.http.client import Endpoint
 from services.speech.vendors.openai_chat import OpenAiChatModel

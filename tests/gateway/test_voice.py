@@ -8,7 +8,8 @@ import pytest
 
 from engine.contract.parameters import TtsConfig
 from engine.sources.plugged_voice import plugged_voice
-from services.speech.ports import ProviderError, Stage
+from services.speech.ports.errors import ProviderError
+from services.speech.ports.stages import Stage
 from tests.support.scripted_providers import ScriptedSynthesizer
 from tests.support.sockets import gateway_before
 from tests.support.speech_rig import Script, speech_rig

@@ -16,7 +16,7 @@ from services.speech.embedded.library import (
     open_store,
 )
 from services.speech.embedded.store import ModelStore
-from services.speech.ports import RecognitionRequest
+from services.speech.ports.recognition import RecognitionRequest
 from tests.support.embedded import EmbeddedStack, embedded_stack
 from tests.support.resampling import resample
 

@@ -11,7 +11,8 @@ from services.speech.embedded.library import LanguageModel
 from services.speech.embedded.llama import LlamaChatModel
 from services.speech.embedded.store import ModelStore
 from services.speech.embedded.worker import Worker
-from services.speech.ports import ChatMessage, ChatRequest, ProviderError, Role
+from services.speech.ports.chat import ChatMessage, ChatRequest, Role
+from services.speech.ports.errors import ProviderError
 from services.speech.providers.embedded import only_file
 from tests.support.embedded import THREADS
 

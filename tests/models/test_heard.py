@@ -12,7 +12,7 @@ from services.speech.embedded.library import RECOGNITION_MODEL
 from services.speech.embedded.store import ModelStore
 from services.speech.playback.ledger import HeardMethod, Ledger
 from services.speech.playback.voicing import Voicing
-from services.speech.ports import SpeechRequest
+from services.speech.ports.synthesis import SpeechRequest
 from services.speech.streams import once
 from services.speech.text.segmentation import Splitter
 from tests.support.alignment import Aligner

@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from services.speech.dialogue.replies import Dialogue, History
 from services.speech.personas.catalogue import Personas, load_personas
-from services.speech.ports import ChatItem, ChatRequest
+from services.speech.ports.chat import ChatItem, ChatRequest
 from services.speech.settings import PERSONAS
 from services.speech.tools.calls import Calls, ReplyCalls
 from tests.support.embedded import EmbeddedStack

@@ -13,16 +13,16 @@ from pydantic import SecretStr
 from services.runtime.failures.reasons import Reason
 from services.speech.embedded.library import LanguageModel
 from services.speech.embedded.store import ModelStore
-from services.speech.ports import (
+from services.speech.ports.chat import (
     ChatItem,
     ChatMessage,
     ChatRequest,
     ChatUsage,
-    ProviderError,
     Role,
     Tool,
     ToolCall,
 )
+from services.speech.ports.errors import ProviderError
 from services.speech.providers.embedded import only_file
 from services.speech.providers.failures import provider_failure
 from services.speech.streams import Deadlines, closing

@@ -11,7 +11,8 @@ import pytest_asyncio
 from services.speech.dialogue.other_language import other_language
 from services.speech.embedded.evidence import weigh
 from services.speech.listening.guard import GuardedRecognizer
-from services.speech.ports import ProviderError, RecognitionRequest, Transcript
+from services.speech.ports.errors import ProviderError
+from services.speech.ports.recognition import RecognitionRequest, Transcript
 from services.speech.streams import once
 from tests.models.conftest import ANSWERS, RECORDINGS, Recording, recordings_in
 from tests.support.embedded import EmbeddedStack

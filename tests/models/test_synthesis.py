@@ -9,13 +9,8 @@ import numpy as np
 import pytest
 
 from services.speech.embedded.kokoro import KokoroModel
-from services.speech.ports import (
-    ProviderError,
-    ProviderMuteError,
-    SpeechChunk,
-    SpeechRequest,
-    WordTime,
-)
+from services.speech.ports.errors import ProviderError, ProviderMuteError
+from services.speech.ports.synthesis import SpeechChunk, SpeechRequest, WordTime
 from services.speech.streams import once
 from tests.support.embedded import EmbeddedStack
 from tests.support.wer import character_error_rate, word_error_rate

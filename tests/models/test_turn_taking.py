@@ -26,7 +26,7 @@ from services.speech.listening.interruption import UtteranceKind
 from services.speech.listening.recognition import recognise
 from services.speech.listening.rules import ListeningRules
 from services.speech.listening.turn_detector import Speaking, TurnDetector
-from services.speech.ports import RecognitionRequest, Transcript
+from services.speech.ports.recognition import RecognitionRequest, Transcript
 from tests.models.conftest import Recording
 from tests.support.embedded import EmbeddedStack
 from tests.support.recalled import hearing_anew, recalling

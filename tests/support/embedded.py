@@ -17,7 +17,8 @@ from services.speech.embedded.synthesizer import KokoroSynthesizer
 from services.speech.embedded.turn_end import SmartTurnModel
 from services.speech.embedded.whisper import WhisperRecognizer
 from services.speech.listening.ports import VoiceDetector
-from services.speech.ports import Recognizer, Synthesizer
+from services.speech.ports.recognition import Recognizer
+from services.speech.ports.synthesis import Synthesizer
 from services.speech.providers.embedded import only_file
 
 THREADS = 1

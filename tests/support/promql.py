@@ -13,7 +13,7 @@ import services.speech.app
 import services.task.app
 from services.avatar.vendor.codes import MEANINGS, Code
 from services.runtime.failures.reasons import Reason
-from services.speech.ports import Stage
+from services.speech.ports.stages import Stage
 from services.speech.providers.failover.breaker import State
 from services.speech.providers.failover.relay import RequestOutcome
 from services.speech.telemetry.waterfall import Mark

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from services.speech.ports import RecognitionRequest, Recognizer, Transcript
+from services.speech.ports.recognition import RecognitionRequest, Recognizer, Transcript
 from services.speech.streams import once
 
 RECORDED = ("text", "no_speech_probability", "language_code")

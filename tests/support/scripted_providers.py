@@ -8,17 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from services.runtime.pcm import byte_count
-from services.speech.ports import (
-    ChatItem,
-    ChatMessage,
-    ChatRequest,
-    RecognitionRequest,
-    SpeechChunk,
-    SpeechRequest,
-    Transcript,
-    Voice,
-    WordTime,
-)
+from services.speech.ports.chat import ChatItem, ChatMessage, ChatRequest
+from services.speech.ports.recognition import RecognitionRequest, Transcript
+from services.speech.ports.synthesis import SpeechChunk, SpeechRequest, Voice, WordTime
 from services.speech.vendors.feeding import clause_by_clause
 
 

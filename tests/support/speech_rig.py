@@ -15,7 +15,9 @@ from services.speech.app import Providers, running
 from services.speech.listening.audio_input import Listening
 from services.speech.listening.rules import ListeningRules
 from services.speech.personas.tool_format import ToolsTable
-from services.speech.ports import ChatModel, Recognizer, Synthesizer
+from services.speech.ports.chat import ChatModel
+from services.speech.ports.recognition import Recognizer
+from services.speech.ports.synthesis import Synthesizer
 from services.speech.provider_settings import Price
 from services.speech.providers.counting import (
     CountedChatModel,

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pypinyin import Style, lazy_pinyin
 
-from services.speech.ports import RecognitionRequest, Recognizer, SpeechRequest, Synthesizer
+from services.speech.ports.recognition import RecognitionRequest, Recognizer
+from services.speech.ports.synthesis import SpeechRequest, Synthesizer
 from services.speech.streams import once
 from services.speech.text.normalization import speakable
 from tests.support.resampling import resample

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from services.speech.ports import ChatItem, ChatMessage, ChatRequest, Role, ToolCall
+from services.speech.ports.chat import ChatItem, ChatMessage, ChatRequest, Role, ToolCall
 
 Script: TypeAlias = Callable[[ChatRequest], Sequence[ChatItem]]
 

@@ -9,7 +9,9 @@ from services.runtime.failures.errors import ServiceError
 from services.speech.listening.interruption import UtteranceKind
 from services.speech.playback.ledger import LedgerSummary
 from services.speech.playback.ports import PlaybackMethod
-from services.speech.ports import ToolCall, Usage, WordTime
+from services.speech.ports.chat import ToolCall
+from services.speech.ports.synthesis import WordTime
+from services.speech.ports.usage import Usage
 from services.speech.telemetry.waterfall import Mark
 from services.speech.tools.calls import CallOutcome
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from digitalhuman.task.v1 import task_pb2 as pb
 from services.speech.dialogue.call import CallFacts
 from services.speech.dialogue.replies import Exchange
-from services.speech.ports import Tool
+from services.speech.ports.chat import Tool
 from services.speech.tools.client_tool import ClientTool
 from services.speech.tools.tool import NO_PARAMETERS, Limits
 

@@ -13,7 +13,7 @@ from services.speech.listening.hearing import Hearing, OnHypothesis, hearing_of
 from services.speech.listening.interruption import UtteranceKind
 from services.speech.listening.turn_detector import Speaking
 from services.speech.playback.ports import Speaker
-from services.speech.ports import Recognizer, Transcript
+from services.speech.ports.recognition import Recognizer, Transcript
 from services.speech.telemetry.metrics import (
     DISCARDED_REPLIES,
     DISMISSED_SPEECH,

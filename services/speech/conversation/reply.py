@@ -26,15 +26,9 @@ from services.speech.personas.variables import filled
 from services.speech.playback.ledger import Ledger
 from services.speech.playback.ports import Drive
 from services.speech.playback.voicing import Voicing
-from services.speech.ports import (
-    OnUsage,
-    RecognitionRequest,
-    SpeechChunk,
-    SpeechRequest,
-    Synthesizer,
-    Transcript,
-    Voice,
-)
+from services.speech.ports.recognition import RecognitionRequest, Transcript
+from services.speech.ports.synthesis import SpeechChunk, SpeechRequest, Synthesizer, Voice
+from services.speech.ports.usage import OnUsage
 from services.speech.streams import closing
 from services.speech.telemetry.waterfall import Mark, Waterfall
 from services.speech.text.segmentation import Segment, split

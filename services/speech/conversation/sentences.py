@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from services.speech.conversation.events import SentenceStarted
 from services.speech.playback.ledger import Ledger, SegmentEntry
 from services.speech.playback.voicing import Voicing
-from services.speech.ports import SpeechChunk
+from services.speech.ports.synthesis import SpeechChunk
 from services.speech.streams import closing
 from services.speech.text.alignment import SpokenForm
 from services.speech.text.normalization import captioned

@@ -30,7 +30,7 @@ from services.speech.personas.catalogue import Persona, PersonaLanguage, Persona
 from services.speech.playback.avatar import AvatarSpeaker
 from services.speech.playback.ports import Speaker
 from services.speech.playback.wire import to_format
-from services.speech.ports import Voice
+from services.speech.ports.synthesis import Voice
 from services.speech.voices import choose_voice, speaks
 
 

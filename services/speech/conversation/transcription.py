@@ -7,7 +7,7 @@ from services.runtime.failures.reasons import Reason
 from services.speech.conversation.events import TranscriptUpdated
 from services.speech.conversation.turn_input import SpokenInput
 from services.speech.listening.recognition import transcripts
-from services.speech.ports import RecognitionRequest, Recognizer, Transcript
+from services.speech.ports.recognition import RecognitionRequest, Recognizer, Transcript
 from services.speech.streams import closing, once
 
 Publish = Callable[[TranscriptUpdated], None]

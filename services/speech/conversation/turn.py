@@ -45,7 +45,9 @@ from services.speech.listening.interruption import UtteranceKind
 from services.speech.personas.catalogue import Persona
 from services.speech.playback.ledger import Heard, HeardMethod, Ledger
 from services.speech.playback.ports import Drive, Playback, PlaybackMethod, Speaker
-from services.speech.ports import Recognizer, Synthesizer, ToolCall, Transcript
+from services.speech.ports.chat import ToolCall
+from services.speech.ports.recognition import Recognizer, Transcript
+from services.speech.ports.synthesis import Synthesizer
 from services.speech.streams import once
 from services.speech.telemetry.metrics import DISMISSED_SPEECH
 from services.speech.telemetry.waterfall import Mark, Waterfall

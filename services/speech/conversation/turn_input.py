@@ -11,7 +11,7 @@ from typing import ClassVar, TypeAlias
 from services.speech.conversation.events import TurnOrigin
 from services.speech.dialogue.generation import Generation
 from services.speech.listening.detector import Utterance
-from services.speech.ports import Transcript
+from services.speech.ports.recognition import Transcript
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from services.speech.ports import Stage, Usage
+from services.speech.ports.stages import Stage
+from services.speech.ports.usage import Usage
 
 
 class UsageMeter:

@@ -26,7 +26,9 @@ from services.speech.conversation.events import (
 from services.speech.listening.interruption import UtteranceKind
 from services.speech.playback.ledger import HeardMethod, HeardSegment, LedgerSummary
 from services.speech.playback.wire import to_playback_method
-from services.speech.ports import Stage, Usage, WordTime
+from services.speech.ports.stages import Stage
+from services.speech.ports.synthesis import WordTime
+from services.speech.ports.usage import Usage
 from services.speech.tools.calls import CallOutcome
 
 _ORIGINS = {

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from services.runtime.languages import primary
 from services.speech.personas.catalogue import PersonaLanguage
-from services.speech.ports import Transcript
+from services.speech.ports.recognition import Transcript
 from services.speech.text.segmentation import is_cjk
 
 MIN_HAN_CHARACTERS = 3

@@ -27,7 +27,8 @@ from services.speech.dialogue.rounds import Tooling, in_rounds
 from services.speech.dialogue.scope import is_out_of_scope
 from services.speech.personas.catalogue import Fact, Persona, PersonaLanguage, Personas
 from services.speech.personas.format import Grounding
-from services.speech.ports import ChatMessage, ChatModel, OnUsage, Role, ignore_usage
+from services.speech.ports.chat import ChatMessage, ChatModel, Role
+from services.speech.ports.usage import OnUsage, ignore_usage
 from services.speech.providers.failures import provider_failures
 from services.speech.streams import closing
 from services.speech.telemetry.metrics import ANSWERS, DECLINED_ANSWERS

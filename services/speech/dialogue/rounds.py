@@ -6,14 +6,9 @@ from dataclasses import dataclass
 import structlog
 
 from services.speech.answers import answered, has_words
-from services.speech.ports import (
-    ChatMessage,
-    ChatModel,
-    ChatRequest,
-    OnUsage,
-    ProviderMuteError,
-    ToolCall,
-)
+from services.speech.ports.chat import ChatMessage, ChatModel, ChatRequest, ToolCall
+from services.speech.ports.errors import ProviderMuteError
+from services.speech.ports.usage import OnUsage
 from services.speech.streams import closing
 from services.speech.text.segmentation import PARAGRAPH
 from services.speech.tools.calls import ReplyCalls, round_messages

@@ -4,7 +4,8 @@ import numpy as np
 
 from services.speech.embedded.detector import FRAME_SAMPLES, EarshotDetector
 from services.speech.embedded.mel import HOP, Floats, log_mel, samples_from_pcm
-from services.speech.ports import LISTENING_RATE_HERTZ, SpeechEvidence
+from services.speech.ports.evidence import SpeechEvidence
+from services.speech.ports.recognition import LISTENING_RATE_HERTZ
 
 _VOICED = 0.35
 _PEAK_FRAMES = 8

@@ -12,7 +12,9 @@ import xllamacpp
 
 from services.speech.embedded.worker import Worker, open_worker, provider_errors
 from services.speech.plain_dialogue import alternating, without_calls
-from services.speech.ports import ChatMessage, ChatRequest, ProviderError, Role, Stage
+from services.speech.ports.chat import ChatMessage, ChatRequest, Role
+from services.speech.ports.errors import ProviderError
+from services.speech.ports.stages import Stage
 
 _PROVIDER = "llama"
 _CONTEXT_TOKENS = 2048

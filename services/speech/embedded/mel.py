@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from services.speech.ports import LISTENING_RATE_HERTZ
+from services.speech.ports.recognition import LISTENING_RATE_HERTZ
 
 Floats = npt.NDArray[np.float32]
 

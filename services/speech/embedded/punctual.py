@@ -2,7 +2,9 @@
 
 from collections.abc import AsyncIterator
 
-from services.speech.ports import ChatItem, ChatModel, ChatRequest, ProviderError, Stage
+from services.speech.ports.chat import ChatItem, ChatModel, ChatRequest
+from services.speech.ports.errors import ProviderError
+from services.speech.ports.stages import Stage
 from services.speech.streams import beginning, closing
 
 

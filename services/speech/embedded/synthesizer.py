@@ -24,14 +24,9 @@ from services.speech.embedded.pauses import AUDIBLE, with_pauses
 from services.speech.embedded.pronunciation import Pronouncer, Sound, speakable
 from services.speech.embedded.voices import VOICES
 from services.speech.embedded.worker import Worker, open_worker, provider_errors
-from services.speech.ports import (
-    ProviderError,
-    SpeechChunk,
-    SpeechRequest,
-    Stage,
-    Voice,
-    WordTime,
-)
+from services.speech.ports.errors import ProviderError
+from services.speech.ports.stages import Stage
+from services.speech.ports.synthesis import SpeechChunk, SpeechRequest, Voice, WordTime
 from services.speech.streams import once
 from services.speech.vendors.feeding import clause_by_clause
 

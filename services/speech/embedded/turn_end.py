@@ -10,7 +10,7 @@ import numpy as np
 from services.speech.embedded.inference import InferenceSession, open_session
 from services.speech.embedded.mel import Floats, log_mel, samples_from_pcm
 from services.speech.embedded.worker import Worker, open_worker
-from services.speech.ports import LISTENING_RATE_HERTZ
+from services.speech.ports.recognition import LISTENING_RATE_HERTZ
 
 _HEARD_SAMPLES = 8 * LISTENING_RATE_HERTZ
 

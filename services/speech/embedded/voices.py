@@ -1,6 +1,6 @@
 """The voices that speak on this machine."""
 
-from services.speech.ports import Voice
+from services.speech.ports.synthesis import Voice
 
 VOICES = (
     Voice(voice_id="af_heart", display_name="Heart", language_codes=("en-US",)),

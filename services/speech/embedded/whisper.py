@@ -17,13 +17,9 @@ from services.runtime.languages import primary
 from services.speech.embedded.mel import HOP, Floats, log_mel
 from services.speech.embedded.windows import speech_windows, voiced_span
 from services.speech.embedded.worker import Worker, open_worker, provider_errors
-from services.speech.ports import (
-    LISTENING_RATE_HERTZ,
-    ProviderError,
-    RecognitionRequest,
-    Stage,
-    Transcript,
-)
+from services.speech.ports.errors import ProviderError
+from services.speech.ports.recognition import LISTENING_RATE_HERTZ, RecognitionRequest, Transcript
+from services.speech.ports.stages import Stage
 
 _PROVIDER = "whisper"
 _FRAMES_PER_SECOND = LISTENING_RATE_HERTZ // HOP

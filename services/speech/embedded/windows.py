@@ -6,7 +6,7 @@ import numpy as np
 
 from services.speech.embedded.detector import FRAME_SAMPLES, EarshotDetector
 from services.speech.embedded.mel import Floats, samples_from_pcm
-from services.speech.ports import LISTENING_RATE_HERTZ
+from services.speech.ports.recognition import LISTENING_RATE_HERTZ
 
 _VOICED = 0.5
 _SHORTEST_SPEECH_S = 0.08

@@ -11,7 +11,8 @@ from typing import Any, ParamSpec, TypeVar
 
 from services.runtime.callers.flow import current_flow
 from services.runtime.queues.fair_queue import FairQueue
-from services.speech.ports import ProviderError, Stage
+from services.speech.ports.errors import ProviderError
+from services.speech.ports.stages import Stage
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -7,7 +7,7 @@ from enum import Enum, auto
 from services.runtime.pcm import byte_count, duration_s
 from services.speech.listening.ports import VoiceDetector
 from services.speech.listening.rules import ListeningRules
-from services.speech.ports import LISTENING_RATE_HERTZ
+from services.speech.ports.recognition import LISTENING_RATE_HERTZ
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,8 @@ import structlog
 
 from services.speech.listening.annotations import without_annotations
 from services.speech.listening.hallucinations import is_hallucination
-from services.speech.ports import RecognitionRequest, Recognizer, SpeechEvidence, Transcript
+from services.speech.ports.evidence import SpeechEvidence
+from services.speech.ports.recognition import RecognitionRequest, Recognizer, Transcript
 from services.speech.streams import closing
 from services.speech.text.characters import readable
 from services.speech.text.segmentation import speech_s

@@ -8,7 +8,7 @@ from services.runtime.failures.errors import ServiceError
 from services.runtime.failures.reasons import Reason
 from services.speech.listening.background import in_background
 from services.speech.listening.recognition import recognise, transcripts
-from services.speech.ports import RecognitionRequest, Recognizer, Transcript, TurnEnd
+from services.speech.ports.recognition import RecognitionRequest, Recognizer, Transcript, TurnEnd
 from services.speech.streams import closing
 
 AGAIN_S = 0.6

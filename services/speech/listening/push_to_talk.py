@@ -12,7 +12,7 @@ from services.speech.listening.detector import Onset, Utterance, UtteranceDetect
 from services.speech.listening.hearing import Hearing, OnHypothesis, OpenHearing
 from services.speech.listening.ports import VoiceDetector
 from services.speech.listening.rules import ListeningRules
-from services.speech.ports import LISTENING_RATE_HERTZ, Transcript
+from services.speech.ports.recognition import LISTENING_RATE_HERTZ, Transcript
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

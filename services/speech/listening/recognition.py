@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from services.speech.answers import concluded
-from services.speech.ports import RecognitionRequest, Recognizer, Transcript
+from services.speech.ports.recognition import RecognitionRequest, Recognizer, Transcript
 from services.speech.providers.failures import provider_failures
 from services.speech.streams import closing, once
 

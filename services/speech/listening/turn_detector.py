@@ -17,7 +17,7 @@ from services.speech.listening.interruption import UtteranceKind, classify
 from services.speech.listening.ports import TurnEndModel, VoiceDetector
 from services.speech.listening.rules import ListeningRules
 from services.speech.listening.stall import StallTimer
-from services.speech.ports import LISTENING_RATE_HERTZ, Transcript, TurnEnd
+from services.speech.ports.recognition import LISTENING_RATE_HERTZ, Transcript, TurnEnd
 
 T = TypeVar("T")
 

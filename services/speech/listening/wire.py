@@ -3,7 +3,7 @@
 from digitalhuman.audio.v1 import audio_pb2
 from services.runtime.failures.errors import refused
 from services.runtime.failures.reasons import Reason
-from services.speech.ports import LISTENING_RATE_HERTZ
+from services.speech.ports.recognition import LISTENING_RATE_HERTZ
 
 
 def check_input_format(given: audio_pb2.AudioFormat, field: str) -> None:

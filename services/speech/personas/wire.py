@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from digitalhuman.speech.v1 import speech_pb2
 from services.speech.personas.catalogue import Persona
 from services.speech.personas.variables import filled
-from services.speech.ports import Voice
+from services.speech.ports.synthesis import Voice
 
 
 def to_persona(persona: Persona, tool_names: Iterable[str] = ()) -> speech_pb2.Persona:

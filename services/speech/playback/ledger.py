@@ -7,7 +7,7 @@ from itertools import zip_longest
 
 from services.runtime.pcm import byte_count, duration_s
 from services.speech.playback.ports import Playback, PlaybackMethod
-from services.speech.ports import WordTime
+from services.speech.ports.synthesis import WordTime
 from services.speech.text.alignment import SpokenForm
 from services.speech.text.segmentation import CJK, speech_s
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from services.speech.answers import audible, has_words
-from services.speech.ports import SpeechChunk, SpeechRequest, Synthesizer
+from services.speech.ports.synthesis import SpeechChunk, SpeechRequest, Synthesizer
 from services.speech.providers.failures import provider_failures
 from services.speech.streams import closing
 from services.speech.text.alignment import SILENCE, SpokenForm

@@ -6,7 +6,7 @@ from dataclasses import replace
 from services.runtime.settings.environment import SettingsError
 from services.speech.embedded.library import LibrarySettings, choose_language_model
 from services.speech.embedded.voices import VOICES
-from services.speech.ports import Voice
+from services.speech.ports.synthesis import Voice
 from services.speech.profiles.profile import Profile, Profiles
 from services.speech.provider_settings import (
     EmbeddedChatSettings,

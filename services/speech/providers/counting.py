@@ -10,24 +10,16 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from services.runtime.pcm import duration_s
-from services.speech.ports import (
+from services.speech.ports.chat import ChatItem, ChatModel, ChatRequest, ChatUsage, ToolCall
+from services.speech.ports.recognition import (
     LISTENING_RATE_HERTZ,
-    ChatItem,
-    ChatModel,
-    ChatRequest,
-    ChatUsage,
-    OnUsage,
     RecognitionRequest,
     Recognizer,
-    SpeechChunk,
-    SpeechRequest,
-    Stage,
-    Synthesizer,
-    ToolCall,
     Transcript,
-    Usage,
-    Voice,
 )
+from services.speech.ports.stages import Stage
+from services.speech.ports.synthesis import SpeechChunk, SpeechRequest, Synthesizer, Voice
+from services.speech.ports.usage import OnUsage, Usage
 from services.speech.provider_settings import Price
 from services.speech.streams import closing
 from services.speech.telemetry.metrics import count_usage

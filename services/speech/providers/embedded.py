@@ -12,7 +12,9 @@ from pathlib import Path
 from services.speech.embedded.library import ASSETS, RECOGNITION_MODEL, SYNTHESIS_MODEL
 from services.speech.embedded.punctual import PunctualChatModel
 from services.speech.embedded.store import ModelStore
-from services.speech.ports import ChatMessage, ChatModel, Recognizer, Synthesizer
+from services.speech.ports.chat import ChatMessage, ChatModel
+from services.speech.ports.recognition import Recognizer
+from services.speech.ports.synthesis import Synthesizer
 from services.speech.provider_settings import EmbeddedChatSettings
 
 

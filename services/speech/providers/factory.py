@@ -13,7 +13,9 @@ from typing import Any, TypeVar
 from services.runtime.settings.groups import Option
 from services.speech.embedded.library import LibrarySettings, choose_language_model
 from services.speech.embedded.store import ModelStore
-from services.speech.ports import ChatMessage, ChatModel, Recognizer, Synthesizer
+from services.speech.ports.chat import ChatMessage, ChatModel
+from services.speech.ports.recognition import Recognizer
+from services.speech.ports.synthesis import Synthesizer
 from services.speech.profiles.profile import Chain, Profile, Profiles
 from services.speech.provider_settings import (
     EmbeddedChatSettings,

@@ -7,7 +7,8 @@ import structlog
 
 from services.runtime.failures.errors import ServiceError
 from services.runtime.failures.reasons import RULES, Reason
-from services.speech.ports import ProviderError, ProviderQuotaError, Stage
+from services.speech.ports.errors import ProviderError, ProviderQuotaError
+from services.speech.ports.stages import Stage
 
 log = structlog.get_logger(__name__)
 

@@ -6,20 +6,11 @@ from collections.abc import AsyncIterator, Sequence
 from typing import TypeVar
 
 from services.runtime.telemetry.tracing import record
-from services.speech.ports import (
-    ChatItem,
-    ChatModel,
-    ChatRequest,
-    ProviderError,
-    RecognitionRequest,
-    Recognizer,
-    SpeechChunk,
-    SpeechRequest,
-    Stage,
-    Synthesizer,
-    Transcript,
-    Voice,
-)
+from services.speech.ports.chat import ChatItem, ChatModel, ChatRequest
+from services.speech.ports.errors import ProviderError
+from services.speech.ports.recognition import RecognitionRequest, Recognizer, Transcript
+from services.speech.ports.stages import Stage
+from services.speech.ports.synthesis import SpeechChunk, SpeechRequest, Synthesizer, Voice
 from services.speech.providers.failover.relay import RequestOutcome, outcome_of
 from services.speech.streams import closing
 from services.speech.telemetry.metrics import PROVIDER_CALLS

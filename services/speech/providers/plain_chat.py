@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from services.speech.answers import answered
-from services.speech.ports import ChatItem, ChatModel, ChatRequest, ToolCall
+from services.speech.ports.chat import ChatItem, ChatModel, ChatRequest, ToolCall
 from services.speech.streams import closing
 from services.speech.text.characters import half_at_end, readable
 from services.speech.vendors.chat.markup import Habit, Markup

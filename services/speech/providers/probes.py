@@ -1,19 +1,11 @@
 """The smallest request to a provider of each stage: whether it answers is what counts."""
 
 from services.speech.answers import answered, concluded
-from services.speech.ports import (
-    LISTENING_RATE_HERTZ,
-    ChatMessage,
-    ChatModel,
-    ChatRequest,
-    ProviderMuteError,
-    RecognitionRequest,
-    Recognizer,
-    Role,
-    SpeechRequest,
-    Stage,
-    Synthesizer,
-)
+from services.speech.ports.chat import ChatMessage, ChatModel, ChatRequest, Role
+from services.speech.ports.errors import ProviderMuteError
+from services.speech.ports.recognition import LISTENING_RATE_HERTZ, RecognitionRequest, Recognizer
+from services.speech.ports.stages import Stage
+from services.speech.ports.synthesis import SpeechRequest, Synthesizer
 from services.speech.streams import closing, once
 
 SILENCE = bytes(LISTENING_RATE_HERTZ)

@@ -11,13 +11,9 @@ from dataclasses import replace
 from typing import TypeVar
 
 from services.runtime.check import Finding, Verdict
-from services.speech.ports import (
-    LISTENING_RATE_HERTZ,
-    ProviderError,
-    ProviderQuotaError,
-    Recognizer,
-    Synthesizer,
-)
+from services.speech.ports.errors import ProviderError, ProviderQuotaError
+from services.speech.ports.recognition import LISTENING_RATE_HERTZ, Recognizer
+from services.speech.ports.synthesis import Synthesizer
 from services.speech.profiles.profile import Profiles
 from services.speech.provider_settings import (
     ChatVendorSettings,

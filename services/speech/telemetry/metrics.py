@@ -2,7 +2,7 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from services.speech.ports import Usage
+from services.speech.ports.usage import Usage
 from services.speech.telemetry.tracing import record_turn
 from services.speech.telemetry.waterfall import Waterfall
 

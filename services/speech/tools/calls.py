@@ -12,7 +12,7 @@ from typing import Self
 
 import structlog
 
-from services.speech.ports import ChatMessage, Role, ToolCall
+from services.speech.ports.chat import ChatMessage, Role, ToolCall
 from services.speech.telemetry.metrics import TOOL_CALLS
 from services.speech.tools.arguments import checked_arguments
 from services.speech.tools.client_tool import ClientCalls

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from services.speech.ports import Tool, ToolCall
+from services.speech.ports.chat import Tool, ToolCall
 from services.speech.tools.tool import Invocation, Limits, ToolError
 
 log = structlog.get_logger(__name__)

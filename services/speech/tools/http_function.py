@@ -11,7 +11,7 @@ import httpx
 
 from services.runtime.network.proxies import proxy_for
 from services.runtime.network.transport import transport_to
-from services.speech.ports import Tool
+from services.speech.ports.chat import Tool
 from services.speech.tools.request import filled_arguments, filled_headers, filled_url
 from services.speech.tools.tool import LONGEST_RESULT, Invocation, Limits, ToolError
 

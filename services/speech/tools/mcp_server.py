@@ -20,7 +20,7 @@ from mcp.types import CONNECTION_CLOSED, CallToolResult, RequestParamsMeta, Text
 
 from services.runtime.json_schema import schema_fault, without_properties
 from services.runtime.network.proxies import proxy_for
-from services.speech.ports import Tool
+from services.speech.ports.chat import Tool
 from services.speech.tools.request import filled_arguments
 from services.speech.tools.tool import CallableTool, Invocation, Limits, ToolError
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
-from services.speech.ports import Tool, ToolCall
+from services.speech.ports.chat import Tool, ToolCall
 
 LONGEST_RESULT = 20_000
 """Characters of any result, whatever the persona allows."""

@@ -14,7 +14,7 @@ from services.speech.personas.tool_format import (
     McpServerTable,
     ToolsTable,
 )
-from services.speech.ports import Tool
+from services.speech.ports.chat import Tool
 from services.speech.tools.client_tool import ClientTool
 from services.speech.tools.http_function import HttpFunction
 from services.speech.tools.tool import CallableTool, FixedTools, Limits, Toolset, ToolSource

@@ -9,7 +9,9 @@ import structlog
 from pydantic import Field
 
 from services.runtime.settings.values import ApiUrl, JsonObject, Name
-from services.speech.ports import ChatItem, ChatRequest, ProviderMuteError, Stage
+from services.speech.ports.chat import ChatItem, ChatRequest
+from services.speech.ports.errors import ProviderMuteError
+from services.speech.ports.stages import Stage
 from services.speech.provider_settings import ChatVendorSettings
 from services.speech.streams import Deadlines, closing
 from services.speech.vendors.anthropic.answer import WrittenReply, events

@@ -15,7 +15,8 @@ from pydantic import Field
 
 from services.runtime.pcm import byte_count
 from services.runtime.settings.values import Name, Names, SocketUrl
-from services.speech.ports import SpeechChunk, SpeechRequest, Stage, Voice, WordTime
+from services.speech.ports.stages import Stage
+from services.speech.ports.synthesis import SpeechChunk, SpeechRequest, Voice, WordTime
 from services.speech.provider_settings import SynthesizerVendorSettings
 from services.speech.streams import Deadlines, closing
 from services.speech.vendors.alignment import TextCursor

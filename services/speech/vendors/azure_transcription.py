@@ -15,12 +15,8 @@ from pydantic import Field
 from services.runtime.languages import primary
 from services.runtime.pcm import SAMPLE_BYTES, byte_count
 from services.runtime.settings.values import SocketUrl
-from services.speech.ports import (
-    LISTENING_RATE_HERTZ,
-    RecognitionRequest,
-    Stage,
-    Transcript,
-)
+from services.speech.ports.recognition import LISTENING_RATE_HERTZ, RecognitionRequest, Transcript
+from services.speech.ports.stages import Stage
 from services.speech.provider_settings import PauseSettings
 from services.speech.streams import Deadlines, closing
 from services.speech.vendors.azure.hearing import TurnTranscripts

@@ -9,13 +9,13 @@ from pydantic import Field
 from services.runtime.languages import primary
 from services.runtime.pcm import byte_count
 from services.runtime.settings.values import Name
-from services.speech.ports import (
+from services.speech.ports.recognition import (
     LISTENING_RATE_HERTZ,
     RecognitionRequest,
-    Stage,
     TimedWord,
     Transcript,
 )
+from services.speech.ports.stages import Stage
 from services.speech.streams import Deadlines, closing
 from services.speech.vendors.dashscope.settings import DashScopeSettings
 from services.speech.vendors.dashscope.tasks import Payload, Task, open_task

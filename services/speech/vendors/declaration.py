@@ -5,7 +5,9 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from services.speech.ports import ChatModel, Recognizer, Synthesizer, Voice
+from services.speech.ports.chat import ChatModel
+from services.speech.ports.recognition import Recognizer
+from services.speech.ports.synthesis import Synthesizer, Voice
 from services.speech.provider_settings import VendorSettings
 from services.speech.streams import Deadlines
 

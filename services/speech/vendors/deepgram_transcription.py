@@ -2,7 +2,7 @@
 
 from contextlib import AbstractAsyncContextManager
 
-from services.speech.ports import Recognizer
+from services.speech.ports.recognition import Recognizer
 from services.speech.streams import Deadlines
 from services.speech.vendors.declaration import RecognizerVendor
 from services.speech.vendors.deepgram.flux import FluxRecognizer

@@ -9,7 +9,8 @@ from pydantic import Field
 
 from services.runtime.languages import primary
 from services.runtime.settings.values import Name, Names, SocketUrl
-from services.speech.ports import SpeechChunk, SpeechRequest, Stage, Voice
+from services.speech.ports.stages import Stage
+from services.speech.ports.synthesis import SpeechChunk, SpeechRequest, Voice
 from services.speech.provider_settings import SynthesizerVendorSettings
 from services.speech.streams import Deadlines, closing
 from services.speech.vendors.declaration import SynthesizerVendor

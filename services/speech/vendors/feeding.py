@@ -6,7 +6,9 @@ from contextlib import asynccontextmanager
 
 from services.runtime.pcm import duration_s
 from services.speech.answers import audible, has_words
-from services.speech.ports import ProviderError, SpeechChunk, Stage
+from services.speech.ports.errors import ProviderError
+from services.speech.ports.stages import Stage
+from services.speech.ports.synthesis import SpeechChunk
 from services.speech.streams import Deadlines, closing
 
 

@@ -6,7 +6,9 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 
-from services.speech.ports import ProviderError, Stage, TimedWord, Transcript, TurnEnd
+from services.speech.ports.errors import ProviderError
+from services.speech.ports.recognition import TimedWord, Transcript, TurnEnd
+from services.speech.ports.stages import Stage
 from services.speech.streams import Deadlines, closing
 
 _WIDE = (

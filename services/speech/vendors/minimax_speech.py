@@ -14,14 +14,9 @@ from services.runtime.languages import primary
 from services.runtime.pcm import duration_s
 from services.runtime.settings.values import Name, Names, SocketUrl
 from services.speech.answers import has_words
-from services.speech.ports import (
-    ProviderError,
-    ProviderQuotaError,
-    SpeechChunk,
-    SpeechRequest,
-    Stage,
-    WordTime,
-)
+from services.speech.ports.errors import ProviderError, ProviderQuotaError
+from services.speech.ports.stages import Stage
+from services.speech.ports.synthesis import SpeechChunk, SpeechRequest, WordTime
 from services.speech.provider_settings import SynthesizerVendorSettings
 from services.speech.streams import closing
 from services.speech.vendors.alignment import TextCursor

@@ -10,7 +10,9 @@ import structlog
 from pydantic import Field
 
 from services.runtime.settings.values import ApiUrl, JsonObject, Name
-from services.speech.ports import ChatItem, ChatRequest, ChatUsage, ProviderMuteError, Stage
+from services.speech.ports.chat import ChatItem, ChatRequest, ChatUsage
+from services.speech.ports.errors import ProviderMuteError
+from services.speech.ports.stages import Stage
 from services.speech.provider_settings import OPENAI_URL, ChatVendorSettings, OpenAiSettings
 from services.speech.streams import Deadlines, closing
 from services.speech.vendors.chat.chunks import documents, parse_chunk

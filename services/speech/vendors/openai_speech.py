@@ -10,7 +10,8 @@ import httpx
 from pydantic import Field
 
 from services.runtime.settings.values import ApiUrl, Name, Names
-from services.speech.ports import SpeechChunk, SpeechRequest, Stage, Voice
+from services.speech.ports.stages import Stage
+from services.speech.ports.synthesis import SpeechChunk, SpeechRequest, Voice
 from services.speech.provider_settings import OPENAI_URL, OpenAiSettings, SynthesizerVendorSettings
 from services.speech.streams import Deadlines, closing, once, timely
 from services.speech.vendors.declaration import SynthesizerVendor

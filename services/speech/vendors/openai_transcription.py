@@ -12,7 +12,8 @@ from pydantic import Field
 
 from services.runtime.languages import primary
 from services.runtime.settings.values import ApiUrl, Name
-from services.speech.ports import LISTENING_RATE_HERTZ, RecognitionRequest, Stage, Transcript
+from services.speech.ports.recognition import LISTENING_RATE_HERTZ, RecognitionRequest, Transcript
+from services.speech.ports.stages import Stage
 from services.speech.provider_settings import OPENAI_URL, OpenAiSettings
 from services.speech.streams import Deadlines, closing, timely
 from services.speech.vendors.declaration import RecognizerVendor

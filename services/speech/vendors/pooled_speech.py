@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Generic, Protocol, Self, TypeVar
 
-from services.speech.ports import SpeechChunk, Voice
+from services.speech.ports.synthesis import SpeechChunk, Voice
 from services.speech.provider_settings import SynthesizerVendorSettings
 from services.speech.streams import Deadlines
 from services.speech.vendors.feeding import on_session

@@ -11,7 +11,9 @@ from importlib import import_module
 from typing import Any, TypeAlias, TypeVar
 
 from services.speech import vendors
-from services.speech.ports import ChatModel, Recognizer, Synthesizer
+from services.speech.ports.chat import ChatModel
+from services.speech.ports.recognition import Recognizer
+from services.speech.ports.synthesis import Synthesizer
 from services.speech.provider_settings import VendorSettings
 from services.speech.streams import Deadlines
 from services.speech.vendors.declaration import ChatVendor, RecognizerVendor, SynthesizerVendor

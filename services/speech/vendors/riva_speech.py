@@ -17,14 +17,9 @@ from riva.proto.riva_common_pb2 import RequestId
 from services.runtime.pcm import duration_s
 from services.runtime.settings.values import Names
 from services.speech.answers import has_words
-from services.speech.ports import (
-    ProviderError,
-    SpeechChunk,
-    SpeechRequest,
-    Stage,
-    Voice,
-    WordTime,
-)
+from services.speech.ports.errors import ProviderError
+from services.speech.ports.stages import Stage
+from services.speech.ports.synthesis import SpeechChunk, SpeechRequest, Voice, WordTime
 from services.speech.provider_settings import SynthesizerVendorSettings
 from services.speech.streams import Deadlines, closing, once
 from services.speech.vendors.alignment import TextCursor

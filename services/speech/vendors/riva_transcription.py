@@ -18,7 +18,8 @@ from riva.proto.riva_common_pb2 import RequestId
 from services.runtime.languages import primary
 from services.runtime.pcm import byte_count
 from services.runtime.settings.values import Name
-from services.speech.ports import LISTENING_RATE_HERTZ, RecognitionRequest, Stage, Transcript
+from services.speech.ports.recognition import LISTENING_RATE_HERTZ, RecognitionRequest, Transcript
+from services.speech.ports.stages import Stage
 from services.speech.streams import Deadlines, closing
 from services.speech.vendors.declaration import RecognizerVendor
 from services.speech.vendors.hearing import on_stream

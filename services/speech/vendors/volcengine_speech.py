@@ -11,7 +11,8 @@ from pydantic import Field
 from services.runtime.languages import primary
 from services.runtime.pcm import duration_s
 from services.runtime.settings.values import Name, Names, SocketUrl
-from services.speech.ports import SpeechChunk, SpeechRequest, Stage
+from services.speech.ports.stages import Stage
+from services.speech.ports.synthesis import SpeechChunk, SpeechRequest
 from services.speech.provider_settings import SynthesizerVendorSettings
 from services.speech.streams import closing
 from services.speech.vendors.alignment import TextCursor

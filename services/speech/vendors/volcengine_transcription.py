@@ -10,14 +10,14 @@ from pydantic import Field
 
 from services.runtime.pcm import byte_count
 from services.runtime.settings.values import Name, SocketUrl
-from services.speech.ports import (
+from services.speech.ports.recognition import (
     LISTENING_RATE_HERTZ,
     RecognitionRequest,
-    Stage,
     TimedWord,
     Transcript,
     TurnEnd,
 )
+from services.speech.ports.stages import Stage
 from services.speech.provider_settings import PauseSettings
 from services.speech.streams import Deadlines, closing
 from services.speech.vendors.declaration import RecognizerVendor

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.speech.ports import WordTime
+from services.speech.ports.synthesis import WordTime
 from services.speech.vendors.alignment import TextCursor
 
 

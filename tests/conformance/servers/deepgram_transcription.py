@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from services.runtime.pcm import duration_s
-from services.speech.ports import LISTENING_RATE_HERTZ
+from services.speech.ports.recognition import LISTENING_RATE_HERTZ
 from services.speech.vendors.deepgram_transcription import VENDOR
 from tests.conformance.script import WORD_S, Heard, Utterance
 from tests.conformance.socket_server import Connection, SocketServer

@@ -7,17 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from services.speech.ports import (
-    ChatItem,
-    ChatMessage,
-    ChatRequest,
-    ProviderError,
-    ProviderMuteError,
-    ProviderQuotaError,
-    Role,
-    Tool,
-    ToolCall,
-)
+from services.speech.ports.chat import ChatItem, ChatMessage, ChatRequest, Role, Tool, ToolCall
+from services.speech.ports.errors import ProviderError, ProviderMuteError, ProviderQuotaError
 from services.speech.vendors.anthropic.body import MessagesBody
 from services.speech.vendors.anthropic_chat import AnthropicChatModel
 from services.speech.vendors.http.parameters import Parameters

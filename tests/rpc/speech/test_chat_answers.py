@@ -12,17 +12,9 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from services.speech.answers import has_words
-from services.speech.ports import (
-    ChatMessage,
-    ChatRequest,
-    ProviderError,
-    ProviderMuteError,
-    ProviderQuotaError,
-    Role,
-    Stage,
-    Tool,
-    ToolCall,
-)
+from services.speech.ports.chat import ChatMessage, ChatRequest, Role, Tool, ToolCall
+from services.speech.ports.errors import ProviderError, ProviderMuteError, ProviderQuotaError
+from services.speech.ports.stages import Stage
 from services.speech.providers.failover.chat import FailoverChatModel
 from services.speech.providers.failover.relay import FailoverRules
 from services.speech.streams import Deadlines

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from services.speech.ports import ChatMessage, ChatModel, ChatRequest, Role
+from services.speech.ports.chat import ChatMessage, ChatModel, ChatRequest, Role
 from services.speech.streams import Deadlines
 from services.speech.vendors.anthropic_chat import AnthropicChatModel
 from services.speech.vendors.http import endings

@@ -7,7 +7,7 @@ from digitalhuman.speech.v1 import speech_pb2 as pb
 from digitalhuman.task.v1 import task_pb2
 from services.runtime.failures.errors import ServiceError
 from services.runtime.failures.reasons import Reason
-from services.speech.ports import Role
+from services.speech.ports.chat import Role
 from tests.support.converse import INTERRUPT, Talk, audio, say, setup, text
 from tests.support.fake_tasks import TASK_ID
 from tests.support.loudness import silent, voiced

@@ -9,7 +9,9 @@ import pytest
 
 from services.runtime.settings.environment import SettingsError, load
 from services.speech.embedded.library import LanguageModel, LibrarySettings, open_store
-from services.speech.ports import ChatMessage, ChatRequest, RecognitionRequest, Role, SpeechRequest
+from services.speech.ports.chat import ChatMessage, ChatRequest, Role
+from services.speech.ports.recognition import RecognitionRequest
+from services.speech.ports.synthesis import SpeechRequest
 from services.speech.profiles.choice import choose_profiles
 from services.speech.providers.factory import Trio, open_profiles
 from services.speech.providers.failover.breaker import OutageRules

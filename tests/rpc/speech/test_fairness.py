@@ -17,14 +17,10 @@ from services.runtime.callers.tenants import TenantQuota, Tenants
 from services.runtime.failures.errors import from_rpc_error, from_status
 from services.runtime.failures.reasons import Reason
 from services.speech.embedded.worker import Worker, open_worker
-from services.speech.ports import (
-    ChatItem,
-    ChatRequest,
-    RecognitionRequest,
-    SpeechChunk,
-    Stage,
-    Transcript,
-)
+from services.speech.ports.chat import ChatItem, ChatRequest
+from services.speech.ports.recognition import RecognitionRequest, Transcript
+from services.speech.ports.stages import Stage
+from services.speech.ports.synthesis import SpeechChunk
 from tests.support.converse import COMMIT, Talk, audio, say, setup, text
 from tests.support.loudness import voiced
 from tests.support.scripted_providers import ScriptedChat, ScriptedRecognizer, ScriptedSynthesizer

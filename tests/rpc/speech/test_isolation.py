@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from digitalhuman.conversation.v1 import conversation_pb2 as events_pb
 from digitalhuman.speech.v1 import speech_pb2 as pb
-from services.speech.ports import ChatItem, ChatRequest, SpeechChunk
+from services.speech.ports.chat import ChatItem, ChatRequest
+from services.speech.ports.synthesis import SpeechChunk
 from tests.support.converse import COMMIT, INTERRUPT, Talk, audio, say, setup, text
 from tests.support.loudness import silent
 from tests.support.scripted_providers import ScriptedChat, ScriptedRecognizer, ScriptedSynthesizer

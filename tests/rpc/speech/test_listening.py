@@ -9,7 +9,8 @@ import pytest
 from digitalhuman.conversation.v1 import conversation_pb2 as events_pb
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from services.speech.listening.rules import ListeningRules
-from services.speech.ports import ChatMessage, RecognitionRequest, Role, Transcript
+from services.speech.ports.chat import ChatMessage, Role
+from services.speech.ports.recognition import RecognitionRequest, Transcript
 from tests.support.converse import COMMIT, Talk, audio, setup, text
 from tests.support.loudness import silent, voiced
 from tests.support.scripted_providers import ScriptedRecognizer

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from starlette.applications import Starlette
 
-from services.speech.ports import ToolCall
+from services.speech.ports.chat import ToolCall
 from services.speech.tools.calls import Call, CallOutcome, Calls
 from services.speech.tools.tool import Limits, Toolset
 

@@ -8,15 +8,9 @@ from pathlib import Path
 import pytest
 
 from services.speech.embedded.library import LanguageModel, LibrarySettings, open_store
-from services.speech.ports import (
-    ChatMessage,
-    ChatModel,
-    ChatRequest,
-    Role,
-    SpeechRequest,
-    Usage,
-    Voice,
-)
+from services.speech.ports.chat import ChatMessage, ChatModel, ChatRequest, Role
+from services.speech.ports.synthesis import SpeechRequest, Voice
+from services.speech.ports.usage import Usage
 from services.speech.profiles.file import read_providers_file
 from services.speech.profiles.profile import Profiles
 from services.speech.providers.factory import Trio, open_profiles

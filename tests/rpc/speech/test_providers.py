@@ -13,16 +13,11 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from services.speech.ports import (
-    ChatMessage,
-    ChatRequest,
-    ProviderError,
-    ProviderQuotaError,
-    RecognitionRequest,
-    Role,
-    SpeechRequest,
-    Stage,
-)
+from services.speech.ports.chat import ChatMessage, ChatRequest, Role
+from services.speech.ports.errors import ProviderError, ProviderQuotaError
+from services.speech.ports.recognition import RecognitionRequest
+from services.speech.ports.stages import Stage
+from services.speech.ports.synthesis import SpeechRequest
 from services.speech.providers.failover.recognizer import FailoverRecognizer
 from services.speech.providers.failover.relay import FailoverRules
 from services.speech.providers.failures import provider_failure

@@ -7,7 +7,8 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from services.speech.ports import ProviderError, Stage
+from services.speech.ports.errors import ProviderError
+from services.speech.ports.stages import Stage
 from services.speech.streams import Deadlines
 from services.speech.vendors.http.client import Endpoint
 from services.speech.vendors.http.parameters import Parameters

@@ -6,17 +6,16 @@ from typing import Any
 
 import pytest
 
-from services.speech.ports import (
+from services.speech.ports.chat import (
     ChatItem,
     ChatMessage,
     ChatRequest,
     ChatUsage,
-    ProviderMuteError,
-    ProviderQuotaError,
     Role,
     Tool,
     ToolCall,
 )
+from services.speech.ports.errors import ProviderMuteError, ProviderQuotaError
 from tests.rpc.speech.test_chat_answers import QUESTION, ScriptedModel, answer, refusal
 from tests.support.vendor_answers import DONE, JSON, REPLY, deltas, sse, stream
 

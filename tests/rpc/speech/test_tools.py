@@ -16,7 +16,7 @@ from digitalhuman.speech.v1 import speech_pb2 as pb
 from digitalhuman.task.v1 import task_pb2
 from services.speech.dialogue.replies import HISTORY_TURNS
 from services.speech.personas.tool_format import ToolsTable
-from services.speech.ports import ChatItem, ChatRequest, Role
+from services.speech.ports.chat import ChatItem, ChatRequest, Role
 from services.speech.tools.toolbox import open_toolsets
 from tests.support.converse import COMMIT, INTERRUPT, Talk, audio, setup, text
 from tests.support.fake_tasks import TASK_ID

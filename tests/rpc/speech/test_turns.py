@@ -10,15 +10,10 @@ from digitalhuman.conversation.v1 import conversation_pb2 as events_pb
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from services.runtime.failures.errors import ServiceError, from_status
 from services.runtime.failures.reasons import Reason
-from services.speech.ports import (
-    ChatMessage,
-    ProviderError,
-    ProviderQuotaError,
-    Role,
-    SpeechChunk,
-    SpeechRequest,
-    Stage,
-)
+from services.speech.ports.chat import ChatMessage, Role
+from services.speech.ports.errors import ProviderError, ProviderQuotaError
+from services.speech.ports.stages import Stage
+from services.speech.ports.synthesis import SpeechChunk, SpeechRequest
 from services.speech.provider_settings import Price
 from tests.support.converse import COMMIT, INTERRUPT, Talk, audio, say, setup, text
 from tests.support.fake_tasks import TASK_ID

@@ -14,7 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.runtime.pcm import duration_s
-from services.speech.ports import ProviderError, SpeechRequest, Stage
+from services.speech.ports.errors import ProviderError
+from services.speech.ports.stages import Stage
+from services.speech.ports.synthesis import SpeechRequest
 from services.speech.providers.failover.relay import FailoverRules
 from services.speech.providers.failover.synthesizer import FailoverSynthesizer
 from services.speech.streams import Deadlines, closing, once

@@ -7,7 +7,8 @@ from google.protobuf import text_format
 from google.protobuf.message import Message
 
 from digitalhuman.speech.v1 import speech_pb2 as pb
-from services.speech.ports import ProviderError, Stage
+from services.speech.ports.errors import ProviderError
+from services.speech.ports.stages import Stage
 from tests.support.converse import Talk, audio
 from tests.support.loudness import silent, voiced
 from tests.support.scripted_providers import ScriptedChat, ScriptedRecognizer

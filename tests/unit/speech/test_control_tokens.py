@@ -9,7 +9,7 @@ from services.speech.control_tokens import (
     schema_without_control_tokens,
     without_control_tokens,
 )
-from services.speech.ports import ChatMessage, Role
+from services.speech.ports.chat import ChatMessage, Role
 from services.speech.vendors.chat.markup import Habit, Markup
 
 TOKENS = [

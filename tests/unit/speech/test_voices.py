@@ -4,7 +4,7 @@ import pytest
 
 from services.runtime.failures.errors import ServiceError
 from services.runtime.failures.reasons import Reason
-from services.speech.ports import Voice
+from services.speech.ports.synthesis import Voice
 from services.speech.voices import choose_voice
 
 VOICES = (

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import structlog
 
-from services.speech.ports import Stage
+from services.speech.ports.stages import Stage
 from services.speech.telemetry.metrics import PROVIDER_STATE
 
 log = structlog.get_logger(__name__)

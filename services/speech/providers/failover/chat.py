@@ -5,7 +5,8 @@ from contextlib import asynccontextmanager
 from typing import Self
 
 from services.speech.answers import answered
-from services.speech.ports import ChatItem, ChatModel, ChatRequest, Stage
+from services.speech.ports.chat import ChatItem, ChatModel, ChatRequest
+from services.speech.ports.stages import Stage
 from services.speech.providers.failover.relay import FailoverRules, Relay
 from services.speech.providers.probes import probe_chat
 from services.speech.streams import beginning

@@ -8,13 +8,13 @@ from services.runtime.failures.errors import refused
 from services.runtime.failures.reasons import Reason
 from services.runtime.pcm import duration_s
 from services.speech.answers import concluded
-from services.speech.ports import (
+from services.speech.ports.recognition import (
     LISTENING_RATE_HERTZ,
     RecognitionRequest,
     Recognizer,
-    Stage,
     Transcript,
 )
+from services.speech.ports.stages import Stage
 from services.speech.providers.failover.patience import Patience
 from services.speech.providers.failover.recording import Recording
 from services.speech.providers.failover.relay import FailoverRules, Relay

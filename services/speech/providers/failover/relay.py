@@ -12,7 +12,8 @@ from typing import Generic, Protocol, TypeVar
 import structlog
 
 from services.runtime.telemetry.tracing import record
-from services.speech.ports import ProviderError, ProviderMuteError, ProviderQuotaError, Stage
+from services.speech.ports.errors import ProviderError, ProviderMuteError, ProviderQuotaError
+from services.speech.ports.stages import Stage
 from services.speech.providers.failover.breaker import Breaker, OutageRules, State
 from services.speech.streams import closing
 from services.speech.telemetry.metrics import PROVIDER_CALLS, PROVIDER_FAILOVERS

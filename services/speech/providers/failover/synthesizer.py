@@ -9,14 +9,9 @@ from typing import Self
 from services.runtime.failures.errors import ServiceError
 from services.runtime.pcm import duration_s
 from services.speech.answers import audible
-from services.speech.ports import (
-    ProviderError,
-    SpeechChunk,
-    SpeechRequest,
-    Stage,
-    Synthesizer,
-    Voice,
-)
+from services.speech.ports.errors import ProviderError
+from services.speech.ports.stages import Stage
+from services.speech.ports.synthesis import SpeechChunk, SpeechRequest, Synthesizer, Voice
 from services.speech.providers.failover.patience import Patience
 from services.speech.providers.failover.recording import Recording
 from services.speech.providers.failover.relay import FailoverRules, Relay

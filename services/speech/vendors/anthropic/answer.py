@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.speech.answers import has_words
-from services.speech.ports import ChatItem, ChatUsage, ToolCall
+from services.speech.ports.chat import ChatItem, ChatUsage, ToolCall
 from services.speech.vendors.chat.markup import Habit, Markup
 from services.speech.vendors.documents import parse_json
 from services.speech.vendors.http.answers import AnswerError

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from services.speech.plain_dialogue import without_calls
-from services.speech.ports import ChatMessage, ChatRequest, Role, Tool, ToolCall
+from services.speech.ports.chat import ChatMessage, ChatRequest, Role, Tool, ToolCall
 from services.speech.vendors.documents import parse_json
 from services.speech.vendors.http.error_details import ErrorDetail
 from services.speech.vendors.http.parameters import Parameters

@@ -5,14 +5,9 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
-from services.speech.ports import (
-    ProviderError,
-    ProviderQuotaError,
-    Stage,
-    TimedWord,
-    Transcript,
-    TurnEnd,
-)
+from services.speech.ports.errors import ProviderError, ProviderQuotaError
+from services.speech.ports.recognition import TimedWord, Transcript, TurnEnd
+from services.speech.ports.stages import Stage
 from services.speech.vendors.azure.messages import TICKS_PER_S, Message
 from services.speech.vendors.azure.turns import AzureTurn
 from services.speech.vendors.hearing import Sentences

@@ -8,7 +8,8 @@ from uuid import uuid4
 
 import structlog
 
-from services.speech.ports import ProviderError, Stage
+from services.speech.ports.errors import ProviderError
+from services.speech.ports.stages import Stage
 from services.speech.vendors.azure.messages import Message, decode, encode_sound, encode_text
 from services.speech.vendors.documents import parse_json
 from services.speech.vendors.http.client import Endpoint, malformed_answer

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from services.speech.ports import ToolCall
+from services.speech.ports.chat import ToolCall
 from services.speech.vendors.documents import parse_json
 
 NAME_KEYS = ("name", "function", "tool", "tool_name", "action")

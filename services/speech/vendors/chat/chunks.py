@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from services.speech.ports import ChatUsage
+from services.speech.ports.chat import ChatUsage
 from services.speech.vendors.chat.calls import CallDelta, call_deltas
 from services.speech.vendors.chat.usage import usage_of
 from services.speech.vendors.documents import parse_json

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 
 from services.speech.answers import has_words
-from services.speech.ports import ChatUsage, ToolCall
+from services.speech.ports.chat import ChatUsage, ToolCall
 from services.speech.vendors.chat.calls import PartialCalls
 from services.speech.vendors.chat.chunks import Chunk
 from services.speech.vendors.chat.markup import Habit, Markup

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from services.speech.ports import ChatUsage
+from services.speech.ports.chat import ChatUsage
 
 
 def usage_of(document: Mapping[str, object]) -> ChatUsage | None:

@@ -13,7 +13,8 @@ from uuid import uuid4
 
 import structlog
 
-from services.speech.ports import ProviderError, ProviderQuotaError, Stage
+from services.speech.ports.errors import ProviderError, ProviderQuotaError
+from services.speech.ports.stages import Stage
 from services.speech.vendors.documents import parse_json
 from services.speech.vendors.http.client import Endpoint, malformed_answer
 from services.speech.vendors.http.error_details import redacted

@@ -10,13 +10,13 @@ from typing import Any, Self
 from urllib.parse import urlencode
 
 from services.runtime.pcm import byte_count
-from services.speech.ports import (
+from services.speech.ports.recognition import (
     LISTENING_RATE_HERTZ,
     RecognitionRequest,
-    Stage,
     Transcript,
     TurnEnd,
 )
+from services.speech.ports.stages import Stage
 from services.speech.streams import Deadlines, closing
 from services.speech.vendors.deepgram.messages import (
     language_of,

@@ -6,7 +6,9 @@ from typing import Any, TypeVar
 import structlog
 
 from services.runtime.languages import primary
-from services.speech.ports import ProviderError, ProviderQuotaError, Stage, TimedWord
+from services.speech.ports.errors import ProviderError, ProviderQuotaError
+from services.speech.ports.recognition import TimedWord
+from services.speech.ports.stages import Stage
 from services.speech.vendors.documents import parse_json
 from services.speech.vendors.http.client import Endpoint, malformed_answer
 from services.speech.vendors.http.error_details import redacted

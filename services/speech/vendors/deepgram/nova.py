@@ -11,7 +11,8 @@ from weakref import WeakKeyDictionary
 
 from services.runtime.languages import primary
 from services.runtime.pcm import byte_count, duration_s
-from services.speech.ports import LISTENING_RATE_HERTZ, RecognitionRequest, Stage, Transcript
+from services.speech.ports.recognition import LISTENING_RATE_HERTZ, RecognitionRequest, Transcript
+from services.speech.ports.stages import Stage
 from services.speech.streams import Deadlines, closing
 from services.speech.vendors.deepgram.messages import (
     language_of,

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from services.runtime.pcm import duration_s
-from services.speech.ports import SpeechChunk, WordTime
+from services.speech.ports.synthesis import SpeechChunk, WordTime
 from services.speech.vendors.alignment import TextCursor
 from services.speech.vendors.sound.samples import WholeSamples
 

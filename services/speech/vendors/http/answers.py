@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import TypeVar
 
-from services.speech.ports import Stage
+from services.speech.ports.stages import Stage
 from services.speech.streams import closing, timely
 from services.speech.vendors.http.client import Endpoint, provider_errors
 from services.speech.vendors.http.error_details import ErrorDetail

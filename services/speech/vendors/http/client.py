@@ -11,7 +11,8 @@ import httpx
 from pydantic import SecretStr
 
 from services.runtime.network.proxies import proxy_for
-from services.speech.ports import ProviderError, ProviderQuotaError, Stage
+from services.speech.ports.errors import ProviderError, ProviderQuotaError
+from services.speech.ports.stages import Stage
 from services.speech.provider_settings import VendorSettings
 from services.speech.streams import Deadlines
 from services.speech.vendors.http.error_details import ErrorDetail, read_error, redacted

@@ -7,7 +7,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 import httpx
 import structlog
 
-from services.speech.ports import Stage
+from services.speech.ports.stages import Stage
 from services.speech.vendors.http.client import Endpoint, read_refusal, status_error
 from services.speech.vendors.http.error_details import ErrorDetail, redacted
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from services.speech.ports import Stage, Voice
+from services.speech.ports.stages import Stage
+from services.speech.ports.synthesis import Voice
 from services.speech.vendors.documents import parse_json
 from services.speech.vendors.http.client import (
     Endpoint,

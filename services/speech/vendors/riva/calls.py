@@ -11,7 +11,8 @@ import grpc
 import structlog
 from google.protobuf.message import Message
 
-from services.speech.ports import ProviderError, ProviderQuotaError, Stage
+from services.speech.ports.errors import ProviderError, ProviderQuotaError
+from services.speech.ports.stages import Stage
 from services.speech.vendors.http.client import CONNECT_S, WRITE_S, Endpoint, malformed_answer
 from services.speech.vendors.http.error_details import redacted
 from services.speech.vendors.riva.settings import RivaSettings

@@ -8,7 +8,9 @@ from riva.proto.riva_asr_pb2 import (
     StreamingRecognizeRequest,
     StreamingRecognizeResponse,
 )
-from services.speech.ports import ProviderError, Stage, TimedWord, Transcript, TurnEnd
+from services.speech.ports.errors import ProviderError
+from services.speech.ports.recognition import TimedWord, Transcript, TurnEnd
+from services.speech.ports.stages import Stage
 from services.speech.vendors.hearing import Sentences
 from services.speech.vendors.riva.calls import RivaCall
 

@@ -4,7 +4,8 @@ import json
 
 import structlog
 
-from services.speech.ports import ProviderError, ProviderQuotaError, Stage
+from services.speech.ports.errors import ProviderError, ProviderQuotaError
+from services.speech.ports.stages import Stage
 from services.speech.vendors.http.client import Endpoint, malformed_answer
 from services.speech.vendors.http.error_details import read_error, redacted
 from services.speech.vendors.volcengine.frames import Frame, FrameType, decode

@@ -7,7 +7,8 @@ from enum import IntEnum
 from typing import Any
 from uuid import uuid4
 
-from services.speech.ports import ProviderError, Stage
+from services.speech.ports.errors import ProviderError
+from services.speech.ports.stages import Stage
 from services.speech.vendors.http.client import Endpoint, provider_errors
 from services.speech.vendors.volcengine.frame_socket import FrameSocket
 from services.speech.vendors.volcengine.frames import Frame

@@ -17,7 +17,8 @@ from websockets.exceptions import (
 from websockets.frames import CloseCode
 from websockets.protocol import State
 
-from services.speech.ports import ProviderError, ProviderQuotaError, Stage
+from services.speech.ports.errors import ProviderError, ProviderQuotaError
+from services.speech.ports.stages import Stage
 from services.speech.vendors.http.client import CONNECT_S, Endpoint, status_error
 from services.speech.vendors.http.error_details import read_error, redacted
 

@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 from typing import Self, TypeAlias
 
-from services.speech.ports import ProviderError
+from services.speech.ports.errors import ProviderError
 from services.speech.vendors.websocket.client import VendorSocket
 
 OLDEST_S = 480.0

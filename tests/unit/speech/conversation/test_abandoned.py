@@ -6,7 +6,7 @@ from services.runtime.failures.reasons import Reason
 from services.speech.conversation.abandoned import Abandoned
 from services.speech.conversation.events import SentenceStarted
 from services.speech.playback.ports import Playback
-from services.speech.ports import WordTime
+from services.speech.ports.synthesis import WordTime
 
 PLAYED = Playback(sent_s=1.0, played_s=1.0)
 REPLY = "We open at nine."

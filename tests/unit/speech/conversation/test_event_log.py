@@ -17,7 +17,7 @@ from services.speech.conversation.event_log import (
     ProducedAudio,
 )
 from services.speech.conversation.events import ReplyUpdated, ToolCalled
-from services.speech.ports import ToolCall
+from services.speech.ports.chat import ToolCall
 from tests.support.virtual_time import in_virtual_time
 
 AUDIO = ProducedAudio(turn_id=1, pcm=b"\0\0")

@@ -10,7 +10,7 @@ from services.speech.dialogue.curated import relevant_facts
 from services.speech.dialogue.knowledge import Knowledge
 from services.speech.dialogue.replies import HISTORY_CHARACTERS, Dialogue, Exchange, History, prompt
 from services.speech.personas.format import Grounding
-from services.speech.ports import ChatMessage, ChatModel, Role
+from services.speech.ports.chat import ChatMessage, ChatModel, Role
 from services.speech.tools.calls import Calls, ReplyCalls
 from tests.support.scripted_personas import scripted_personas
 from tests.support.scripted_providers import LetterEmbedder, ScriptedChat

@@ -9,7 +9,7 @@ import pytest
 from services.speech.embedded.detector import EarshotDetector
 from services.speech.embedded.mel import Floats, log_mel, samples_from_pcm
 from services.speech.embedded.windows import speech_windows
-from services.speech.ports import LISTENING_RATE_HERTZ
+from services.speech.ports.recognition import LISTENING_RATE_HERTZ
 
 RECORDINGS = Path(__file__).parents[3] / "data" / "speech"
 

@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.speech.embedded.punctual import PunctualChatModel
-from services.speech.ports import ChatItem, ChatMessage, ChatRequest, ProviderError, Role, Stage
+from services.speech.ports.chat import ChatItem, ChatMessage, ChatRequest, Role
+from services.speech.ports.errors import ProviderError
+from services.speech.ports.stages import Stage
 from tests.support.scripted_providers import ScriptedChat
 from tests.support.virtual_time import in_virtual_time
 

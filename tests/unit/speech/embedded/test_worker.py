@@ -9,7 +9,8 @@ import pytest
 from services.runtime.callers.caller import Caller, acting_for
 from services.runtime.callers.flow import in_flow
 from services.speech.embedded.worker import Worker, open_worker, provider_errors
-from services.speech.ports import ProviderError, Stage
+from services.speech.ports.errors import ProviderError
+from services.speech.ports.stages import Stage
 
 
 async def test_calls_run_in_turn_in_another_thread() -> None:

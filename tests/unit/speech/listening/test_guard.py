@@ -8,7 +8,8 @@ import pytest
 
 from services.speech.embedded.evidence import weigh
 from services.speech.listening.guard import GuardedRecognizer, is_said
-from services.speech.ports import RecognitionRequest, SpeechEvidence, Transcript
+from services.speech.ports.evidence import SpeechEvidence
+from services.speech.ports.recognition import RecognitionRequest, Transcript
 from services.speech.streams import once
 from tests.support.sounds import SOUNDS, in_noise, over, sound
 

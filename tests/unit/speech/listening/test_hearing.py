@@ -9,13 +9,9 @@ import pytest
 from services.runtime.failures.errors import ServiceError
 from services.runtime.failures.reasons import Reason
 from services.speech.listening.hearing import LiveHearing, RepeatedHearing
-from services.speech.ports import (
-    ProviderError,
-    RecognitionRequest,
-    Stage,
-    Transcript,
-    TurnEnd,
-)
+from services.speech.ports.errors import ProviderError
+from services.speech.ports.recognition import RecognitionRequest, Transcript, TurnEnd
+from services.speech.ports.stages import Stage
 from tests.support.virtual_time import in_virtual_time
 
 REQUEST = RecognitionRequest(language_codes=("en",))

@@ -8,7 +8,7 @@ from services.speech.listening.detector import Onset
 from services.speech.listening.hearing import RepeatedHearing
 from services.speech.listening.push_to_talk import PushToTalk
 from services.speech.listening.rules import ListeningRules
-from services.speech.ports import Transcript
+from services.speech.ports.recognition import Transcript
 from tests.support.loudness import LoudnessDetector, silent, voiced
 from tests.support.virtual_time import in_virtual_time
 

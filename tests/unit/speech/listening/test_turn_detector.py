@@ -15,7 +15,7 @@ from services.speech.listening.hearing import Hearing, OnHypothesis, RepeatedHea
 from services.speech.listening.interruption import UtteranceKind
 from services.speech.listening.rules import ListeningRules
 from services.speech.listening.turn_detector import Speaking, TurnDetector
-from services.speech.ports import Transcript
+from services.speech.ports.recognition import Transcript
 from tests.support.loudness import LoudnessDetector, silent, voiced
 from tests.support.virtual_time import in_virtual_time
 

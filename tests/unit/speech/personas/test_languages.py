@@ -9,7 +9,7 @@ from services.speech.dialogue.other_language import (
     other_language,
 )
 from services.speech.personas.catalogue import PersonaLanguage
-from services.speech.ports import Transcript
+from services.speech.ports.recognition import Transcript
 
 
 def heard(text: str, language_code: str = "") -> Transcript:

@@ -12,7 +12,7 @@ from services.speech.dialogue.call import CallFacts, in_call
 from services.speech.personas.catalogue import load_persona, load_personas
 from services.speech.personas.format import Grounding, PersonaError
 from services.speech.personas.wire import to_persona
-from services.speech.ports import Voice
+from services.speech.ports.synthesis import Voice
 from services.speech.profiles.choice import choose_profiles
 from services.speech.providers.checks import voice_offer
 from services.speech.settings import PERSONAS, SpeechSettings

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from services.speech.playback.ledger import HeardMethod, Ledger
 from services.speech.playback.ports import Playback, PlaybackMethod
-from services.speech.ports import WordTime
+from services.speech.ports.synthesis import WordTime
 from services.speech.text.alignment import SpokenForm
 from services.speech.text.normalization import speakable
 

@@ -6,18 +6,12 @@ import pytest
 from prometheus_client import REGISTRY
 
 from services.speech.conversation.usage import UsageMeter
-from services.speech.ports import (
-    ChatItem,
-    ChatMessage,
-    ChatRequest,
-    ChatUsage,
-    ProviderError,
-    RecognitionRequest,
-    Role,
-    SpeechRequest,
-    Stage,
-    Usage,
-)
+from services.speech.ports.chat import ChatItem, ChatMessage, ChatRequest, ChatUsage, Role
+from services.speech.ports.errors import ProviderError
+from services.speech.ports.recognition import RecognitionRequest
+from services.speech.ports.stages import Stage
+from services.speech.ports.synthesis import SpeechRequest
+from services.speech.ports.usage import Usage
 from services.speech.provider_settings import Price
 from services.speech.providers.counting import (
     CountedChatModel,

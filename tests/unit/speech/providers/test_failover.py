@@ -9,19 +9,11 @@ from prometheus_client import REGISTRY
 
 from services.runtime.failures.errors import ServiceError
 from services.runtime.failures.reasons import Reason
-from services.speech.ports import (
-    ChatMessage,
-    ChatRequest,
-    ProviderError,
-    ProviderQuotaError,
-    RecognitionRequest,
-    Role,
-    SpeechChunk,
-    SpeechRequest,
-    Stage,
-    Transcript,
-    Voice,
-)
+from services.speech.ports.chat import ChatMessage, ChatRequest, Role
+from services.speech.ports.errors import ProviderError, ProviderQuotaError
+from services.speech.ports.recognition import RecognitionRequest, Transcript
+from services.speech.ports.stages import Stage
+from services.speech.ports.synthesis import SpeechChunk, SpeechRequest, Voice
 from services.speech.providers.failover.breaker import OutageRules
 from services.speech.providers.failover.chat import FailoverChatModel
 from services.speech.providers.failover.recognizer import FailoverRecognizer

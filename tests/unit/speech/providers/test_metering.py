@@ -5,16 +5,11 @@ from collections.abc import Sequence
 import pytest
 from prometheus_client import REGISTRY
 
-from services.speech.ports import (
-    ChatMessage,
-    ChatRequest,
-    ProviderError,
-    ProviderQuotaError,
-    RecognitionRequest,
-    Role,
-    SpeechRequest,
-    Stage,
-)
+from services.speech.ports.chat import ChatMessage, ChatRequest, Role
+from services.speech.ports.errors import ProviderError, ProviderQuotaError
+from services.speech.ports.recognition import RecognitionRequest
+from services.speech.ports.stages import Stage
+from services.speech.ports.synthesis import SpeechRequest
 from services.speech.providers.metering import (
     MeteredChatModel,
     MeteredRecognizer,

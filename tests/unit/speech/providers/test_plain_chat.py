@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.speech.ports import ChatItem, ChatRequest, ChatUsage, ProviderMuteError, ToolCall
+from services.speech.ports.chat import ChatItem, ChatRequest, ChatUsage, ToolCall
+from services.speech.ports.errors import ProviderMuteError
 from services.speech.providers.plain_chat import PlainChatModel, with_characters
 
 REPLIES = [

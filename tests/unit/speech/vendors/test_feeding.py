@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from services.speech.ports import SpeechChunk
+from services.speech.ports.synthesis import SpeechChunk
 from services.speech.streams import Deadlines
 from services.speech.vendors.feeding import on_session
 

@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.speech.ports import ProviderError, Stage, TimedWord, Transcript
+from services.speech.ports.errors import ProviderError
+from services.speech.ports.recognition import TimedWord, Transcript
+from services.speech.ports.stages import Stage
 from services.speech.streams import Deadlines
 from services.speech.vendors.hearing import Sentences, on_stream, packets
 
