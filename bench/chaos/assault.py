@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from bench.chaos.cluster import Cluster
-from services.task.ports import LEASE_S
+from services.task.ports.replicas import LEASE_S
 
 _PAUSE_S = LEASE_S + 2.0
 _PAUSE_SHARE = 0.1

@@ -15,7 +15,8 @@ from services.runtime.failures.reasons import Reason
 from services.runtime.process import run
 from services.task.__main__ import main
 from services.task.domain.tasks import Clock
-from services.task.ports import Journal, Storage
+from services.task.ports.journal import Journal
+from services.task.ports.storage import Storage
 from services.task.settings import DatabaseSettings
 from services.task.storage import storage_of
 

@@ -15,7 +15,7 @@ from bench.chaos.account import Account
 from bench.chaos.cluster import RECONCILED_S, SWEEP_S, Cluster
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
-from services.task.ports import CLOSING_GRACE
+from services.task.ports.conversations import CLOSING_GRACE
 
 _LIVE = ("CREATING", "STARTING", "STREAMING", "STOPPING")
 _CLOSING = ("turn_finished", "turn_failed")

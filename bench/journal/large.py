@@ -31,7 +31,11 @@ from services.task.domain.tasks import (
     stopping,
 )
 from services.task.domain.usage import Budget, Grouping, Period, UsageFilter
-from services.task.ports import Client, Journal, Quota, Storage, TaskFilter
+from services.task.ports.clients import Client
+from services.task.ports.journal import Journal
+from services.task.ports.search import TaskFilter
+from services.task.ports.storage import Storage
+from services.task.ports.tasks import Quota
 from services.task.postgres.storage import postgres_storage
 from services.task.sqlite.storage import sqlite_storage
 

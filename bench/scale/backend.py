@@ -14,7 +14,7 @@ from services.runtime.failures.reasons import Reason
 from services.runtime.failures.retry import RetrySchedule
 from services.task.cloud import START_TIMEOUT_S, TIMEOUT_S
 from services.task.lifecycle.requests import RETURN_APART_S
-from services.task.ports import LONGEST_WAIT_S, SHORTEST_WAIT_S
+from services.task.ports.tasks import LONGEST_WAIT_S, SHORTEST_WAIT_S
 from services.task.settings import TaskSettings
 
 CREATE_TIMEOUT_S: float = GatewaySettings.model_fields["create_timeout_s"].default

@@ -34,7 +34,10 @@ from services.task.lifecycle.starts import Starts
 from services.task.lifecycle.state_machine import TaskStateMachine
 from services.task.lifecycle.step import Pace, Steps
 from services.task.patience import patient
-from services.task.ports import Cloud, Quota, Replica, Storage
+from services.task.ports.cloud import Cloud
+from services.task.ports.replicas import Replica
+from services.task.ports.storage import Storage
+from services.task.ports.tasks import Quota
 from services.task.reconciliation.ends import Ends
 from services.task.reconciliation.presence import Presence
 from services.task.reconciliation.reconciler import Reconciler

@@ -15,7 +15,7 @@ from services.runtime.failures.errors import ServiceError, from_rpc_error
 from services.runtime.failures.reasons import Reason
 from services.runtime.wire import from_timestamp, to_duration
 from services.task.domain.tasks import Task
-from services.task.ports import Avatar, AvatarState
+from services.task.ports.cloud import Avatar, AvatarState
 
 # Shorter than the time that callers give CreateTask, so that they get an answer.
 START_TIMEOUT_S = 12.0

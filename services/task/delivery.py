@@ -10,7 +10,8 @@ from services.runtime.settings.values import split_list
 from services.task.domain.tasks import Clock
 from services.task.jobs import Jobs
 from services.task.patience import patient
-from services.task.ports import Replica, Storage
+from services.task.ports.replicas import Replica
+from services.task.ports.storage import Storage
 from services.task.settings import TaskSettings
 from services.task.webhooks.courier import courier_to
 from services.task.webhooks.deliverer import Deliverer

@@ -11,7 +11,7 @@ from services.runtime.failures.errors import ServiceError
 from services.task.domain.audit import AuditLog
 from services.task.domain.credentials import Credentials
 from services.task.domain.tasks import Clock
-from services.task.ports import Journal
+from services.task.ports.journal import Journal
 from services.task.webhooks.ports import WebhookStore
 
 log = structlog.get_logger(__name__)

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from services.runtime.clock import SteadyClock
 from services.task.domain.tasks import Clock
-from services.task.ports import Storage
+from services.task.ports.storage import Storage
 from services.task.postgres.database import connected
 from services.task.postgres.schema import migrate
 from services.task.postgres.storage import postgres_storage

@@ -3,7 +3,8 @@
 from collections.abc import AsyncGenerator
 
 from services.task.domain.conversation import TaskEvent, check_range
-from services.task.ports import Journal, Notifier, Snapshot
+from services.task.ports.journal import Journal
+from services.task.ports.logs import Notifier, Snapshot
 
 BATCH = 200
 

@@ -13,7 +13,7 @@ from services.runtime.failures.errors import ServiceError
 from services.runtime.failures.reasons import Reason
 from services.runtime.serving.server import ServingOptions, serving
 from services.task.domain.tasks import Task
-from services.task.ports import Avatar
+from services.task.ports.cloud import Avatar
 from tests.support.task import ScriptedCloud
 
 

@@ -9,7 +9,10 @@ from typing import Any, TypeAlias
 from services.runtime.callers.caller import current_caller
 from services.task.domain.conversation import ConversationEvent, TurnChange
 from services.task.domain.tasks import StopReason, Task, accepted, on_air, stopped, stopping
-from services.task.ports import Client, Journal, Quota, Request, Storage
+from services.task.ports.clients import Client
+from services.task.ports.journal import Journal
+from services.task.ports.storage import Storage
+from services.task.ports.tasks import Quota, Request
 
 OpenStorage: TypeAlias = Callable[[], AbstractAsyncContextManager[Storage]]
 

@@ -19,7 +19,7 @@ from services.runtime.failures.reasons import Reason
 from services.task.app import running
 from services.task.cloud import AvatarCloud
 from services.task.domain.tasks import Task
-from services.task.ports import Avatar, AvatarState, Cloud
+from services.task.ports.cloud import Avatar, AvatarState, Cloud
 from services.task.settings import TaskSettings
 from services.task.storage import OpenStorage, storage_of
 

@@ -10,7 +10,7 @@ from digitalhuman.conversation.v1 import conversation_pb2 as talk
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
 from services.runtime.failures.errors import ServiceError, from_rpc_error
-from services.task.ports import Cloud
+from services.task.ports.cloud import Cloud
 from tests.support.task import task_service
 
 OpenService = Callable[..., Awaitable[TaskServiceStub]]

@@ -6,7 +6,7 @@ from digitalhuman.task.v1 import task_pb2 as pb
 from services.runtime.failures.errors import ServiceError, invalid
 from services.runtime.failures.reasons import Reason
 from services.runtime.json_schema import plain_schema
-from services.task.ports import Journal
+from services.task.ports.journal import Journal
 
 
 def to_call_facts(encoded: bytes) -> pb.CallFacts:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from services.runtime.failures.errors import ServiceError, invalid
 from services.task.domain.usage import UsageFilter
-from services.task.ports import TaskFilter
+from services.task.ports.search import TaskFilter
 
 _SEPARATOR = "."
 

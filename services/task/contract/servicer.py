@@ -22,7 +22,10 @@ from services.task.contract import facts_wire, pages, usage_wire, wire
 from services.task.domain.tasks import Clock, Task
 from services.task.jobs import Jobs
 from services.task.lifecycle.requests import LifeCycle
-from services.task.ports import CLOSING_GRACE, LEASE_S, Journal, Notifier, Replica, Snapshot
+from services.task.ports.conversations import CLOSING_GRACE
+from services.task.ports.journal import Journal
+from services.task.ports.logs import Notifier, Snapshot
+from services.task.ports.replicas import LEASE_S, Replica
 from services.task.reconciliation.ends import Ends
 from services.task.reconciliation.presence import Presence
 from services.task.reconciliation.reconciler import Reconciler

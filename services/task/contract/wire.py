@@ -23,7 +23,9 @@ from services.task.domain.conversation import (
 )
 from services.task.domain.tasks import Failure, StopReason, Task, TaskState, new_task_id
 from services.task.event_wire import to_conversation_event
-from services.task.ports import Request, Snapshot, TaskFilter
+from services.task.ports.logs import Snapshot
+from services.task.ports.search import TaskFilter
+from services.task.ports.tasks import Request
 from services.task.whole_tenant import require_deployment
 
 

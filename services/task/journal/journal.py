@@ -44,16 +44,13 @@ from services.task.journal import (
 from services.task.journal.appending import Append, AppendQueue
 from services.task.journal.database import Database, Transaction
 from services.task.journal.rows import SqlValue, task_from_row, task_to_content, to_micros
-from services.task.ports import (
-    Client,
-    Lease,
-    Quota,
-    Removal,
-    Replica,
-    Request,
-    Snapshot,
-    TaskFilter,
-)
+from services.task.ports.clients import Client
+from services.task.ports.erasure import Removal
+from services.task.ports.leases import Lease
+from services.task.ports.logs import Snapshot
+from services.task.ports.replicas import Replica
+from services.task.ports.search import TaskFilter
+from services.task.ports.tasks import Quota, Request
 
 
 class SqlJournal:

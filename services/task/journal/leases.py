@@ -14,7 +14,8 @@ from services.task.domain.tasks import Task
 from services.task.journal.database import Transaction
 from services.task.journal.rows import Row, from_micros, to_micros
 from services.task.journal.tables import row_for_update
-from services.task.ports import LEASE_S, Lease, Replica, StaleLeaseError, first_lease
+from services.task.ports.leases import Lease, StaleLeaseError, first_lease
+from services.task.ports.replicas import LEASE_S, Replica
 from services.task.telemetry import LEASE_MOVES
 
 _LEASE_MICROS = int(LEASE_S * 1_000_000)

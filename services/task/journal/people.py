@@ -9,7 +9,7 @@ from services.task.journal import erasure, usage
 from services.task.journal.database import Transaction
 from services.task.journal.rows import SqlValue
 from services.task.journal.tables import IS_LIVE, seen
-from services.task.ports import Removal
+from services.task.ports.erasure import Removal
 
 _OF_USERS = ("tickets", "api_keys", "quota_warnings")
 """Rows that are a user's name them; others have an empty user_id."""

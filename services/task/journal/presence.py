@@ -7,7 +7,7 @@ from services.task.domain.tasks import SEEN_SHARE, Task
 from services.task.journal.database import Transaction
 from services.task.journal.rows import task_from_row, to_micros
 from services.task.journal.tables import IS_LIVE
-from services.task.ports import Client
+from services.task.ports.clients import Client
 
 
 async def note(transaction: Transaction, seen: Mapping[Client, datetime]) -> None:

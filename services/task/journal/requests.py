@@ -10,7 +10,7 @@ from services.runtime.failures.errors import ServiceError
 from services.runtime.failures.reasons import Reason
 from services.task.journal.database import Transaction
 from services.task.journal.rows import to_micros
-from services.task.ports import REQUEST_LIFE, Request
+from services.task.ports.tasks import REQUEST_LIFE, Request
 
 
 async def lock(transaction: Transaction, request: Request | None) -> None:

@@ -15,7 +15,8 @@ from services.task.journal.rows import (
     task_from_row,
     task_to_row,
 )
-from services.task.ports import LONGEST_WAIT_S, SHORTEST_WAIT_S, Quota, TaskFilter
+from services.task.ports.search import TaskFilter
+from services.task.ports.tasks import LONGEST_WAIT_S, SHORTEST_WAIT_S, Quota
 
 IS_LIVE = f"state IN ({', '.join(repr(state.value) for state in sorted(LIVE_STATES))})"
 """As in the schemas' partial indexes, word for word: SQLite uses one for nothing else."""

@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager, suppress
 import structlog
 
 from services.runtime.failures.errors import ServiceError
-from services.task.ports import LEASE_S, Journal, Replica
+from services.task.ports.journal import Journal
+from services.task.ports.replicas import LEASE_S, Replica
 
 log = structlog.get_logger(__name__)
 

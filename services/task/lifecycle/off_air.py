@@ -13,7 +13,8 @@ from services.runtime.failures.reasons import RULES, Recovery
 from services.task.domain.tasks import StopReason, Task, stopping
 from services.task.jobs import Jobs
 from services.task.lifecycle.state_machine import TaskStateMachine
-from services.task.ports import Cloud, Journal
+from services.task.ports.cloud import Cloud
+from services.task.ports.journal import Journal
 
 log = structlog.get_logger(__name__)
 

@@ -21,7 +21,8 @@ from services.task.domain.tasks import (
 from services.task.jobs import Jobs
 from services.task.lifecycle.off_air import UnrecordedStops, is_outage
 from services.task.lifecycle.state_machine import TaskStateMachine
-from services.task.ports import LONGEST_WAIT_S, SHORTEST_WAIT_S, Journal, Quota, Request
+from services.task.ports.journal import Journal
+from services.task.ports.tasks import LONGEST_WAIT_S, SHORTEST_WAIT_S, Quota, Request
 
 log = structlog.get_logger(__name__)
 

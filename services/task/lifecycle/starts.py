@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from services.runtime.failures.errors import ServiceError
-from services.task.ports import Avatar, Cloud
+from services.task.ports.cloud import Avatar, Cloud
 
 FRESH_S = 0.2
 """How old a list may be when it is used: those who wait for it do not all wake at once."""

@@ -12,16 +12,10 @@ from services.runtime.failures.errors import ServiceError
 from services.task.domain.tasks import Task, TaskState
 from services.task.jobs import Jobs
 from services.task.lifecycle.step import Steps
-from services.task.ports import (
-    Journal,
-    Lease,
-    Notifier,
-    Quota,
-    Request,
-    StaleLeaseError,
-    Watch,
-    first_lease,
-)
+from services.task.ports.journal import Journal
+from services.task.ports.leases import Lease, StaleLeaseError, first_lease
+from services.task.ports.logs import Notifier, Watch
+from services.task.ports.tasks import Quota, Request
 
 log = structlog.get_logger(__name__)
 

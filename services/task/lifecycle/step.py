@@ -26,7 +26,9 @@ from services.task.domain.tasks import (
     stopping,
 )
 from services.task.lifecycle.starts import Starts
-from services.task.ports import Avatar, AvatarState, Cloud, Journal, Lease
+from services.task.ports.cloud import Avatar, AvatarState, Cloud
+from services.task.ports.journal import Journal
+from services.task.ports.leases import Lease
 from services.task.telemetry import note_move
 
 log = structlog.get_logger(__name__)

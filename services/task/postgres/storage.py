@@ -12,7 +12,7 @@ from services.task.journal.database import Transaction
 from services.task.journal.journal import SqlJournal
 from services.task.journal.webhooks import SqlWebhooks
 from services.task.notifier import TaskNotifier
-from services.task.ports import Storage
+from services.task.ports.storage import Storage
 from services.task.postgres.database import opened
 from services.task.postgres.news import Listener, Sender
 

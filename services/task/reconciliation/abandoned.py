@@ -11,7 +11,8 @@ from services.runtime.failures.errors import ServiceError
 from services.task.domain.conversation import OpenTurn
 from services.task.domain.tasks import Clock
 from services.task.event_wire import to_abandoned
-from services.task.ports import CLOSING_GRACE, Journal
+from services.task.ports.conversations import CLOSING_GRACE
+from services.task.ports.journal import Journal
 
 log = structlog.get_logger(__name__)
 

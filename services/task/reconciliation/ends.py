@@ -13,7 +13,7 @@ from services.runtime.callers.tenants import NO_QUOTAS, Tenants
 from services.runtime.failures.errors import ServiceError
 from services.task.domain.tasks import Clock, StopReason, Task, left, stopping
 from services.task.domain.usage import Budget, Overspent, Period, Window
-from services.task.ports import Journal
+from services.task.ports.journal import Journal
 from services.task.reconciliation.findings import Finding, FindingAction, about
 
 log = structlog.get_logger(__name__)

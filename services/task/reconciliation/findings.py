@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from services.runtime.callers.caller import DEFAULT_TENANT, Caller
 from services.task.domain.tasks import Task, TaskState
-from services.task.ports import Avatar, AvatarState
+from services.task.ports.cloud import Avatar, AvatarState
 
 
 class FindingAction(StrEnum):

@@ -11,7 +11,8 @@ import structlog
 from services.runtime.callers.caller import current_caller
 from services.runtime.failures.errors import ServiceError
 from services.task.domain.tasks import Clock, Task
-from services.task.ports import Client, Journal
+from services.task.ports.clients import Client
+from services.task.ports.journal import Journal
 
 log = structlog.get_logger(__name__)
 

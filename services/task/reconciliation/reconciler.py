@@ -10,7 +10,9 @@ from services.runtime.failures.errors import ServiceError
 from services.task.domain.tasks import Clock, Task
 from services.task.lifecycle.off_air import KnownAvatars
 from services.task.lifecycle.state_machine import TaskStateMachine
-from services.task.ports import Avatar, Cloud, Journal, Lease
+from services.task.ports.cloud import Avatar, Cloud
+from services.task.ports.journal import Journal
+from services.task.ports.leases import Lease
 from services.task.reconciliation.abandoned import close_abandoned_turns
 from services.task.reconciliation.findings import Finding, about_stray, find_due, is_stray
 from services.task.telemetry import LEAKED_SECONDS, forget_live, note_live

@@ -17,7 +17,7 @@ from services.task.journal.database import Database
 from services.task.journal.journal import SqlJournal
 from services.task.journal.webhooks import SqlWebhooks
 from services.task.notifier import TaskNotifier
-from services.task.ports import Storage
+from services.task.ports.storage import Storage
 from services.task.sqlite.database import opened
 from services.task.sqlite.timeline import Timeline, boot_id, continue_from
 

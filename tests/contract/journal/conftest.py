@@ -7,7 +7,10 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from services.task.ports import LEASE_S, Journal, Notifier, Storage
+from services.task.ports.journal import Journal
+from services.task.ports.logs import Notifier
+from services.task.ports.replicas import LEASE_S
+from services.task.ports.storage import Storage
 from services.task.postgres.storage import postgres_storage
 from services.task.sqlite.storage import sqlite_storage
 from tests.support.journal import ExpireLeases, OpenStorage

@@ -8,7 +8,9 @@ from digitalhuman.conversation.v1 import conversation_pb2
 from services.runtime.failures.errors import from_status
 from services.runtime.failures.reasons import Reason
 from services.task.domain.conversation import ReplyUpdated, TurnClosed, TurnStarted
-from services.task.ports import CLOSING_GRACE, Journal, Replica
+from services.task.ports.conversations import CLOSING_GRACE
+from services.task.ports.journal import Journal
+from services.task.ports.replicas import Replica
 from services.task.reconciliation.abandoned import close_abandoned_turns
 from tests.support.journal import GRACE, NOW, ExpireLeases, add, end, event, put_on_air
 from tests.support.task import ManualClock

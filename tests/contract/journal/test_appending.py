@@ -13,7 +13,7 @@ from services.task.domain.conversation import ConversationEvent, TurnStarted
 from services.task.jobs import Jobs
 from services.task.journal.database import Database, Work
 from services.task.journal.journal import SqlJournal
-from services.task.ports import Journal
+from services.task.ports.journal import Journal
 from services.task.sqlite.database import opened
 from tests.support.journal import GRACE, NOW, add, end, event
 from tests.support.task import ManualClock

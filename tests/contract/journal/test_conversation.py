@@ -17,7 +17,7 @@ from services.task.domain.conversation import (
     TurnClosed,
     TurnStarted,
 )
-from services.task.ports import Journal
+from services.task.ports.journal import Journal
 from tests.support.journal import GRACE, NOW, add, end, event, put_on_air
 from tests.support.task import ManualClock
 

@@ -7,7 +7,7 @@ import pytest
 from services.runtime.failures.errors import ServiceError
 from services.runtime.failures.reasons import Reason
 from services.task.domain.credentials import Ticket, digest_of, new_ticket_id
-from services.task.ports import Storage
+from services.task.ports.storage import Storage
 from tests.support.task import ManualClock
 
 

@@ -10,7 +10,7 @@ from services.runtime.failures.reasons import Reason
 from services.task.domain.conversation import TurnClosed, TurnStarted
 from services.task.domain.tasks import StopReason, Task, stopping
 from services.task.journal import erasure
-from services.task.ports import Journal
+from services.task.ports.journal import Journal
 from tests.support.journal import (
     GRACE,
     NOW,

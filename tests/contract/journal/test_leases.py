@@ -7,7 +7,9 @@ import pytest
 from services.runtime.failures.errors import ServiceError
 from services.runtime.failures.reasons import Reason
 from services.task.domain.tasks import TaskState, accepted
-from services.task.ports import Journal, Lease, Replica, StaleLeaseError, first_lease
+from services.task.ports.journal import Journal
+from services.task.ports.leases import Lease, StaleLeaseError, first_lease
+from services.task.ports.replicas import Replica
 from tests.support.journal import NOW, UNLIMITED, ExpireLeases, add, task
 
 ONE = Replica(replica_id="one", address="")

@@ -4,7 +4,8 @@ import pytest
 
 from services.task.domain.conversation import TaskEvent
 from services.task.domain.tasks import Task, TaskState, claimed
-from services.task.ports import Journal, Snapshot
+from services.task.ports.journal import Journal
+from services.task.ports.logs import Snapshot
 from tests.support.journal import GRACE, NOW, add, end, event, put_on_air, task
 from tests.support.task import ManualClock
 

@@ -9,7 +9,11 @@ import pytest
 from services.runtime.failures.errors import ServiceError
 from services.runtime.failures.reasons import Reason
 from services.task.domain.tasks import StopReason, Task, on_air, stopping
-from services.task.ports import Journal, Notifier, Quota, Storage, TaskFilter, Watch
+from services.task.ports.journal import Journal
+from services.task.ports.logs import Notifier, Watch
+from services.task.ports.search import TaskFilter
+from services.task.ports.storage import Storage
+from services.task.ports.tasks import Quota
 from tests.support.journal import GRACE, NOW, UNLIMITED, add, event, request, task
 
 

@@ -4,7 +4,8 @@ import pytest
 
 from services.runtime.failures.errors import ServiceError
 from services.runtime.failures.reasons import Reason
-from services.task.ports import Journal, Replica
+from services.task.ports.journal import Journal
+from services.task.ports.replicas import Replica
 from tests.support.journal import GRACE, ExpireLeases, add, event
 
 ONE = Replica(replica_id="one", address="10.0.0.1:50052")

@@ -18,7 +18,9 @@ from services.task.domain.provider_totals import ProviderTotals
 from services.task.domain.tasks import Task
 from services.task.domain.usage import Grouping, UsageFilter, UsageRow, Window
 from services.task.journal import erasure
-from services.task.ports import Journal, Storage, TaskFilter
+from services.task.ports.journal import Journal
+from services.task.ports.search import TaskFilter
+from services.task.ports.storage import Storage
 from services.task.sqlite.schema import migrate
 from tests.support.journal import (
     GRACE,

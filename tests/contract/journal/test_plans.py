@@ -26,7 +26,9 @@ from services.task.journal.database import Database, Transaction, Work
 from services.task.journal.journal import SqlJournal
 from services.task.journal.rows import Row, SqlValue, places, task_to_row, to_micros
 from services.task.journal.webhooks import SqlWebhooks
-from services.task.ports import Journal, Replica, TaskFilter
+from services.task.ports.journal import Journal
+from services.task.ports.replicas import Replica
+from services.task.ports.search import TaskFilter
 from services.task.postgres.database import opened as postgres_opened
 from services.task.postgres.news import Sender
 from services.task.sqlite.database import opened as sqlite_opened

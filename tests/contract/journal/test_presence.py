@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from services.task.domain.tasks import Task
-from services.task.ports import Journal
+from services.task.ports.journal import Journal
 from tests.support.journal import NOW, add, client, put_on_air
 from tests.support.task import ManualClock
 

@@ -17,7 +17,10 @@ from services.task.domain.conversation import ReplyUpdated, TaskEvent
 from services.task.domain.tasks import StopReason, Task, stopping
 from services.task.jobs import Jobs
 from services.task.journal.journal import SqlJournal
-from services.task.ports import Journal, Quota, Request, Snapshot, Storage
+from services.task.ports.journal import Journal
+from services.task.ports.logs import Snapshot
+from services.task.ports.storage import Storage
+from services.task.ports.tasks import Quota, Request
 from services.task.postgres import news
 from services.task.postgres.database import opened
 from services.task.postgres.news import Sender

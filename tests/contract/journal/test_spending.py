@@ -15,7 +15,7 @@ from services.task.domain.conversation import TurnClosed
 from services.task.domain.provider_totals import ProviderTotals
 from services.task.domain.tasks import Task, accepted
 from services.task.domain.usage import Period, Spending
-from services.task.ports import Journal
+from services.task.ports.journal import Journal
 from tests.support.journal import GRACE, NOW, UNLIMITED, add, end, event, task
 from tests.support.task import ManualClock
 

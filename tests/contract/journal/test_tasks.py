@@ -21,7 +21,9 @@ from services.task.domain.tasks import (
     refused,
     stopping,
 )
-from services.task.ports import REQUEST_LIFE, Journal, Quota, Request, TaskFilter
+from services.task.ports.journal import Journal
+from services.task.ports.search import TaskFilter
+from services.task.ports.tasks import REQUEST_LIFE, Quota, Request
 from tests.support.journal import (
     GRACE,
     NOW,

@@ -22,7 +22,10 @@ from services.task.domain.usage import Budget, Grouping, Period, UsageFilter
 from services.task.journal.migrations import Migration
 from services.task.journal.provider_usage import DAY_MICROS
 from services.task.journal.rows import to_micros
-from services.task.ports import Journal, Quota, Replica, TaskFilter
+from services.task.ports.journal import Journal
+from services.task.ports.replicas import Replica
+from services.task.ports.search import TaskFilter
+from services.task.ports.tasks import Quota
 from services.task.postgres import schema as postgres_schema
 from services.task.postgres.database import connected
 from services.task.postgres.storage import postgres_storage

@@ -10,7 +10,9 @@ from services.runtime.failures.errors import ServiceError
 from services.runtime.failures.reasons import Reason
 from services.task.domain.conversation import ReplyUpdated, TurnStarted
 from services.task.domain.tasks import Task, TaskState
-from services.task.ports import Journal, Quota, TaskFilter
+from services.task.ports.journal import Journal
+from services.task.ports.search import TaskFilter
+from services.task.ports.tasks import Quota
 from tests.support.journal import (
     GRACE,
     UNLIMITED,

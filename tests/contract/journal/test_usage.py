@@ -22,7 +22,8 @@ from services.task.domain.usage import (
     UsageRow,
     Window,
 )
-from services.task.ports import Journal, Quota
+from services.task.ports.journal import Journal
+from services.task.ports.tasks import Quota
 from tests.support.journal import GRACE, NOW, UNLIMITED, add, end, event, request, task
 from tests.support.task import ManualClock
 

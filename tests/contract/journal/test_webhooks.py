@@ -18,7 +18,9 @@ from services.task.domain.conversation import ReplyUpdated, TurnClosed, TurnStar
 from services.task.domain.usage import Budget, Period
 from services.task.jobs import Jobs
 from services.task.lifecycle.heartbeat import kept_alive
-from services.task.ports import Journal, Replica, Storage
+from services.task.ports.journal import Journal
+from services.task.ports.replicas import Replica
+from services.task.ports.storage import Storage
 from services.task.webhooks.courier import courier_to
 from services.task.webhooks.deliverer import Backoff, Deliverer
 from services.task.webhooks.ports import NEWS

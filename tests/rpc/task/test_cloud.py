@@ -11,7 +11,7 @@ from engine.settings import EngineSettings
 from services.avatar.app import running as running_avatar
 from services.avatar.settings import AvatarSettings
 from services.runtime.failures.reasons import Reason
-from services.task.ports import AvatarState
+from services.task.ports.cloud import AvatarState
 from tests.support.avatar_rig import APP_ID, CALLBACK_SECRET, SERVER_SECRET
 from tests.support.avatar_service import scripted_avatar_service
 from tests.support.task import Call, ScriptedCloud

@@ -12,7 +12,7 @@ from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
 from services.runtime.callers.caller import Caller, to_metadata
 from services.runtime.failures.reasons import Reason
 from services.task.domain.tasks import is_task_id
-from services.task.ports import Avatar, AvatarState
+from services.task.ports.cloud import Avatar, AvatarState
 from tests.support.task import Call, Hold, Lost, ManualClock, ScriptedCloud
 from tests.support.task_calls import (
     FINAL,

@@ -17,7 +17,7 @@ from digitalhuman.task.v1 import task_pb2 as pb
 from parley.processes.running import Running
 from services.runtime.failures.reasons import Reason
 from services.task.journal.database import DatabaseError
-from services.task.ports import Avatar, AvatarState
+from services.task.ports.cloud import Avatar, AvatarState
 from services.task.sqlite.database import opened
 from tests.support.avatar_service import scripted_avatar_service
 from tests.support.task import Call, Hold, ScriptedCloud

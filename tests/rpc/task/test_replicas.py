@@ -12,7 +12,7 @@ import pytest
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
 from services.runtime.failures.reasons import Reason
-from services.task.ports import AvatarState
+from services.task.ports.cloud import AvatarState
 from tests.support.task import Call, Hold, ScriptedCloud
 from tests.support.task_calls import (
     create,

@@ -11,7 +11,7 @@ from digitalhuman.conversation.v1 import conversation_pb2
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
 from services.runtime.failures.reasons import Reason
-from services.task.ports import Avatar, AvatarState
+from services.task.ports.cloud import Avatar, AvatarState
 from tests.support.task import Call, Hold, Lost, ManualClock, ScriptedCloud
 from tests.support.task_calls import (
     FINAL,

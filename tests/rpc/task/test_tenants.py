@@ -14,7 +14,7 @@ from services.runtime.callers.caller import Caller, of_tenant, to_metadata
 from services.runtime.failures.errors import ServiceError
 from services.runtime.failures.reasons import Reason
 from services.runtime.wire import to_timestamp
-from services.task.ports import AvatarState
+from services.task.ports.cloud import AvatarState
 from tests.support.task import Call, Hold, ManualClock, ScriptedCloud
 from tests.support.task_calls import OpenService, error_of, event
 

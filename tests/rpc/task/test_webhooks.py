@@ -23,7 +23,7 @@ from digitalhuman.webhooks.v1.webhooks_pb2_grpc import WebhookServiceStub
 from services.runtime.callers.caller import Caller, to_metadata
 from services.runtime.failures.errors import ServiceError
 from services.runtime.failures.reasons import Reason
-from services.task.ports import Storage
+from services.task.ports.storage import Storage
 from services.task.storage import storage_of
 from services.task.webhooks.ports import WebhookStore
 from tests.support.avatar_service import scripted_avatar_service

@@ -8,7 +8,7 @@ import pytest
 
 from services.task.domain.tasks import StopReason, TaskState
 from services.task.domain.usage import Budget, Period
-from services.task.ports import Journal
+from services.task.ports.journal import Journal
 from services.task.reconciliation.ends import LONGEST_PAUSE_S, Ends
 from services.task.sqlite.storage import sqlite_storage
 from tests.support.journal import NOW, add, put_on_air

@@ -8,7 +8,7 @@ from services.runtime.failures.errors import ServiceError
 from services.runtime.failures.reasons import Reason
 from services.task.contract import pages
 from services.task.domain.tasks import TaskState
-from services.task.ports import TaskFilter
+from services.task.ports.search import TaskFilter
 
 TASK_ID = "task_001k0xfwjqfj8d9qydsterqw8c"
 ALL = TaskFilter()

@@ -11,7 +11,7 @@ from services.runtime.failures.errors import ServiceError
 from services.runtime.failures.reasons import Reason
 from services.task.domain.tasks import StopReason, TaskState, stopping
 from services.task.patience import patient
-from services.task.ports import Journal
+from services.task.ports.journal import Journal
 from services.task.sqlite.storage import sqlite_storage
 from tests.support.journal import GRACE, UNLIMITED, event, task
 from tests.support.task import ManualClock

@@ -26,7 +26,11 @@ from services.task.lifecycle.requests import LifeCycle
 from services.task.lifecycle.starts import Starts
 from services.task.lifecycle.state_machine import TaskStateMachine
 from services.task.lifecycle.step import Pace, Steps
-from services.task.ports import Avatar, AvatarState, Journal, Quota, Replica, Request, TaskFilter
+from services.task.ports.cloud import Avatar, AvatarState
+from services.task.ports.journal import Journal
+from services.task.ports.replicas import Replica
+from services.task.ports.search import TaskFilter
+from services.task.ports.tasks import Quota, Request
 from services.task.reconciliation.reconciler import Reconciler
 from services.task.sqlite.storage import sqlite_storage
 from tests.support.task import Call, Hold, Lost, ManualClock, ScriptedCloud

@@ -9,7 +9,7 @@ import pytest
 from services.runtime.failures.errors import ServiceError
 from services.runtime.failures.reasons import Reason
 from services.task.lifecycle.starts import Starts
-from services.task.ports import Avatar, AvatarState
+from services.task.ports.cloud import Avatar, AvatarState
 from tests.support.task import Call, Hold, ScriptedCloud
 from tests.support.virtual_time import in_virtual_time
 

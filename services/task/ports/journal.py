@@ -1,15 +1,10 @@
-"""What tasks need from outside: the cloud that runs avatars, and storage with its notifier."""
+"""The journal: all that is kept of tasks."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Protocol
 
-from services.runtime.callers.caller import DEFAULT_TENANT, Caller
-from services.runtime.callers.tenants import NO_QUOTAS, Tenants
-from services.task.domain.audit import AuditLog, Deed
+from services.task.domain.audit import Deed
 from services.task.domain.conversation import (
     Conversation,
     ConversationEvent,
@@ -17,8 +12,7 @@ from services.task.domain.conversation import (
     RecordedTurn,
     TaskEvent,
 )
-from services.task.domain.credentials import Credentials
-from services.task.domain.tasks import Task, TaskState
+from services.task.domain.tasks import Task
 from services.task.domain.usage import (
     Budget,
     Overspent,
@@ -28,144 +22,13 @@ from services.task.domain.usage import (
     UsageRow,
     Window,
 )
-from services.task.webhooks.ports import WebhookStore
-
-REQUEST_LIFE = timedelta(hours=24)
-"""How long a call may be repeated with its request id."""
-
-CLOSING_GRACE = timedelta(seconds=30)
-"""How long after the end of a task the turns that were running may still be closed."""
-
-
-class AvatarState(StrEnum):
-    """Where an avatar is in its life, according to the cloud."""
-
-    UNKNOWN = "UNKNOWN"
-    STARTING = "STARTING"
-    STREAMING = "STREAMING"
-    STOPPING = "STOPPING"
-    STOPPED = "STOPPED"
-    FAILED = "FAILED"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Avatar:
-    """One avatar in the cloud; `fail_reason` is for operators."""
-
-    avatar_id: str
-    state: AvatarState
-    room_id: str
-    stream_id: str
-    digital_human_id: str = ""
-    fail_reason: str = ""
-    create_time: datetime | None = None
-
-
-class Cloud(Protocol):
-    """Runs avatars. Every method has its own deadline and raises ServiceError."""
-
-    async def start_avatar(self, task: Task) -> Avatar:
-        """Order a task's avatar; the reason of an error says whether one may be running anyway."""
-
-    async def stop_avatar(self, avatar_id: str) -> None:
-        """Stop an avatar; succeeds if it is stopped or unknown."""
-
-    async def get_avatar(self, avatar_id: str) -> Avatar | None:
-        """Return an avatar, or None when the cloud does not know it."""
-
-    async def list_avatars(self) -> Sequence[Avatar]:
-        """Return all avatars of the account that are starting or on air, other users' included."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """A call that may be repeated: its id within a tenant, and a digest of its content."""
-
-    tenant_id: str = DEFAULT_TENANT
-    request_id: str
-    digest: bytes
-
-
-SHORTEST_WAIT_S = 2.0
-LONGEST_WAIT_S = 60.0
-"""Between these a caller who is over a quota is asked to wait."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quota:
-    """How many tasks may be live at once, in total and per named user, and what they may cost.
-
-    `tenants` says the same of each tenant.
-    """
-
-    running: int
-    running_per_user: int
-    budget: Budget | None = None
-    tenants: Tenants = NO_QUOTAS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskFilter:
-    """Which tasks to list; empty fields do not restrict."""
-
-    states: tuple[TaskState, ...] = ()
-    user_id: str = ""
-    avatar_id: str = ""
-    is_of_every_tenant: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
-    """A task and the sequence of the last event that it reflects."""
-
-    task: Task
-    last_sequence: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Removal:
-    """How many tasks a step has removed, and whether more is left."""
-
-    tasks: int
-    has_more: bool
-
-
-LEASE_S = 4.0
-"""How long a replica that shows no sign of life keeps what it holds."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replica:
-    """A process that can hold leases; `address` is where callers reach it, empty for nowhere."""
-
-    replica_id: str
-    address: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lease:
-    """The right to take the steps of a task; `fence` is higher than that of every lease before."""
-
-    task_id: str
-    tenant_id: str = DEFAULT_TENANT
-    fence: int
-
-
-def first_lease(task: Task) -> Lease:
-    """Return the lease under which a new task is recorded."""
-    return Lease(task_id=task.task_id, tenant_id=task.tenant_id, fence=1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Client:
-    """Somebody who is there for a task, or says so."""
-
-    task_id: str
-    caller: Caller
-
-
-class StaleLeaseError(Exception):
-    """Another replica has taken a lease over, since this one showed no sign of life."""
+from services.task.ports.clients import Client
+from services.task.ports.erasure import Removal
+from services.task.ports.leases import Lease
+from services.task.ports.logs import Snapshot
+from services.task.ports.replicas import Replica
+from services.task.ports.search import TaskFilter
+from services.task.ports.tasks import Quota, Request
 
 
 class Journal(Protocol):
@@ -394,38 +257,3 @@ class Journal(Protocol):
 
     async def forget_requests(self) -> None:
         """Delete the requests that are too old to be repeated."""
-
-
-class Watch(Protocol):
-    """One watcher of a task's log."""
-
-    async def wait(self) -> None:
-        """Return once the log may have grown since the previous call, or since the watch began.
-
-        Raises ServiceError with DRAINING.
-        """
-
-
-class Notifier(Protocol):
-    """Wakes the watchers of a task when the journal has more to read."""
-
-    def watching(self, task_id: str) -> AbstractContextManager[Watch]:
-        """Watch a task, known or not, while the block is open.
-
-        A watch that begins before a snapshot is read misses nothing that comes after it.
-        """
-
-    def drain(self) -> None:
-        """Have all watchers raise DRAINING, as they would otherwise wait forever."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Storage:
-    """One backend, and the notifier that it wakes. `probe` raises ServiceError when it is away."""
-
-    journal: Journal
-    webhooks: WebhookStore
-    audit: AuditLog
-    notifier: Notifier
-    credentials: Credentials
-    probe: Callable[[], Awaitable[None]]
