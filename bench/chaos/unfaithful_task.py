@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from services.runtime.clock import SteadyClock
 from services.runtime.failures.errors import ServiceError
@@ -15,7 +15,6 @@ from services.runtime.failures.reasons import Reason
 from services.runtime.process import run
 from services.task.__main__ import main
 from services.task.domain.tasks import Clock
-from services.task.ports.journal import Journal
 from services.task.ports.storage import Storage
 from services.task.settings import DatabaseSettings
 from services.task.storage import storage_of
@@ -26,16 +25,16 @@ TIMEOUT_S = 0.2
 SEED = "BENCH_SEED"
 
 
-class UnfaithfulJournal:
-    """A journal whose calls fail at random, some after their effect."""
+class UnfaithfulPort:
+    """A part of the journal whose calls fail at random, some after their effect."""
 
-    def __init__(self, journal: Journal, rng: random.Random) -> None:
-        self._journal = journal
+    def __init__(self, port: Any, rng: random.Random) -> None:
+        self._port = port
         self._rng = rng
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
-        """Return the method of the journal that may fail."""
-        method = getattr(self._journal, name)
+        """Return the method of the port that may fail."""
+        method = getattr(self._port, name)
 
         async def call(*arguments: Any, **options: Any) -> Any:
             fate = self._rng.random() / SHARE
@@ -66,7 +65,8 @@ async def unfaithful_storage(
     """Open the storage of the settings."""
     rng = random.Random(os.environ.get(SEED))
     async with storage_of(settings, clock, steady) as storage:
-        yield replace(storage, journal=cast(Journal, UnfaithfulJournal(storage.journal, rng)))
+        unfaithful = storage.journal.wrapped(lambda port: UnfaithfulPort(port, rng))
+        yield replace(storage, journal=unfaithful)
 
 
 if __name__ == "__main__":

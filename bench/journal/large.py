@@ -67,24 +67,26 @@ async def measure(journal: Journal) -> dict[str, dict[str, float]]:
     by_user = UsageFilter(window=window, grouping=Grouping.USER, user_id="user-1")
     client = Client(task_id=tasks[0].task_id, caller=Caller())
     steps: dict[str, Callable[[int], Awaitable[object]]] = {
-        "create": lambda n: journal.add(tasks[n], None, QUOTA),
+        "create": lambda n: journal.tasks.add(tasks[n], None, QUOTA),
         "put on air": lambda n: _put_on_air(journal, tasks[n]),
-        "append a turn": lambda n: journal.append(
+        "append a turn": lambda n: journal.conversations.append(
             tasks[n].task_id, _turn(), closing_grace=timedelta(seconds=30)
         ),
-        "snapshot": lambda n: journal.snapshot(tasks[n].task_id),
-        "watch": lambda n: journal.events_after(tasks[n].task_id, 0, limit=200),
-        "conversation": lambda n: journal.conversation(
+        "snapshot": lambda n: journal.logs.snapshot(tasks[n].task_id),
+        "watch": lambda n: journal.logs.events_after(tasks[n].task_id, 0, limit=200),
+        "conversation": lambda n: journal.conversations.read(
             tasks[n].task_id, after_turn_id=0, after_sequence=0
         ),
-        "list tasks": lambda n: journal.page(TaskFilter(user_id="user-1"), before="", size=50),
-        "live tasks": lambda n: journal.live(),
-        "clients gone": lambda n: journal.absent(noted_since=tasks[0].create_time),
-        "note a client": lambda n: journal.note_seen({client: datetime.now(UTC)}),
-        "budgets": lambda n: journal.overspent(BUDGET, window),
-        "usage of a user": lambda n: journal.usage(by_user, after=None, size=100),
+        "list tasks": lambda n: journal.search.page(
+            TaskFilter(user_id="user-1"), before="", size=50
+        ),
+        "live tasks": lambda n: journal.search.live(),
+        "clients gone": lambda n: journal.clients.absent(noted_since=tasks[0].create_time),
+        "note a client": lambda n: journal.clients.note_seen({client: datetime.now(UTC)}),
+        "budgets": lambda n: journal.usage.overspent(BUDGET, window),
+        "usage of a user": lambda n: journal.usage.report(by_user, after=None, size=100),
         "end": lambda n: _end(journal, tasks[n]),
-        "erase": lambda n: journal.erase(tasks[n].task_id),
+        "erase": lambda n: journal.erasure.erase(tasks[n].task_id),
     }
     return {name: await _timed(step) for name, step in steps.items()}
 
@@ -132,13 +134,13 @@ def _turn() -> Sequence[ConversationEvent]:
 async def _put_on_air(journal: Journal, task: Task) -> None:
     at = datetime.now(UTC)
     accept = partial(accepted, avatar_id="a" + task.task_id, digital_human_id="mia", at=at)
-    await journal.change(task.task_id, accept)
-    await journal.change(task.task_id, partial(on_air, at=at))
+    await journal.tasks.change(task.task_id, accept)
+    await journal.tasks.change(task.task_id, partial(on_air, at=at))
 
 
 async def _end(journal: Journal, task: Task) -> None:
-    await journal.change(task.task_id, partial(stopping, reason=StopReason.REQUESTED))
-    await journal.change(task.task_id, partial(stopped, at=datetime.now(UTC)))
+    await journal.tasks.change(task.task_id, partial(stopping, reason=StopReason.REQUESTED))
+    await journal.tasks.change(task.task_id, partial(stopped, at=datetime.now(UTC)))
 
 
 def statements(first: int, last: int, dialect: dict[str, str]) -> Sequence[str]:

@@ -73,7 +73,7 @@ async def running(
     replica = Replica(replica_id=str(uuid.uuid4()), address="")
     async with (
         _patiently(open_storage(settings, clock, steady)) as storage,
-        kept_alive(storage.journal, replica),
+        kept_alive(storage.journal.replicas, replica),
         delivery(settings, storage, clock, replica) as webhooks,
         Jobs() as jobs,
     ):
@@ -87,7 +87,7 @@ async def running(
             jobs=jobs,
         )
         access = AccessServicer(
-            credentials=storage.credentials, find_task=storage.journal.get, clock=clock
+            credentials=storage.credentials, find_task=storage.journal.tasks.get, clock=clock
         )
         audit = AuditServicer(storage.audit)
 
@@ -140,24 +140,27 @@ def _tasks(
     state_machine = TaskStateMachine(
         replica_id=replica.replica_id,
         steps=Steps(
-            journal=journal,
+            tasks=journal.tasks,
+            conversations=journal.conversations,
             cloud=cloud,
             starts=Starts(cloud, list_s=pace.list_s),
             clock=clock,
             pace=pace,
             on_change=avatars.note,
         ),
-        journal=journal,
+        tasks=journal.tasks,
+        leases=journal.leases,
+        logs=journal.logs,
         notifier=storage.notifier,
         jobs=jobs,
     )
     lifecycle = LifeCycle(
-        journal=journal,
+        tasks=journal.tasks,
         state_machine=state_machine,
         jobs=jobs,
         quota=quota,
         unrecorded=UnrecordedStops(
-            journal=journal,
+            tasks=journal.tasks,
             cloud=cloud,
             state_machine=state_machine,
             avatars=avatars,
@@ -167,7 +170,11 @@ def _tasks(
     )
     reconciler = Reconciler(
         replica_id=replica.replica_id,
-        journal=journal,
+        replicas=journal.replicas,
+        leases=journal.leases,
+        tasks=journal.tasks,
+        search=journal.search,
+        conversations=journal.conversations,
         cloud=cloud,
         state_machine=state_machine,
         clock=clock,
@@ -176,13 +183,16 @@ def _tasks(
     )
     ends = Ends(
         replica_id=replica.replica_id,
-        journal=journal,
+        replicas=journal.replicas,
+        search=journal.search,
+        clients=journal.clients,
+        usage=journal.usage,
         end=lifecycle.end,
         budget=quota.budget,
         tenants=tenants,
         clock=clock,
     )
-    presence = Presence(journal, clock)
+    presence = Presence(journal.clients, clock)
     return _Tasks(
         servicer=TaskServicer(
             journal=journal,
@@ -201,7 +211,8 @@ def _tasks(
         presence=presence,
         retention=Retention(
             replica_id=replica.replica_id,
-            journal=journal,
+            replicas=journal.replicas,
+            erasure=journal.erasure,
             webhooks=storage.webhooks,
             audit=storage.audit,
             credentials=storage.credentials,
@@ -215,7 +226,7 @@ def _tasks(
 async def _patiently(opening: AbstractAsyncContextManager[Storage]) -> AsyncIterator[Storage]:
     """Open a storage whose journal is asked again while its database does not answer."""
     async with opening as storage:
-        yield replace(storage, journal=patient(storage.journal))
+        yield replace(storage, journal=storage.journal.wrapped(patient))
 
 
 def _clock(steady: SteadyClock) -> Clock:

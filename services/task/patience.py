@@ -37,7 +37,8 @@ class _Patient:
         self._port = port
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
-        return _repeated(name, getattr(self._port, name))
+        call = f"{type(self._port).__name__}.{name}"
+        return _repeated(call, getattr(self._port, name))
 
 
 def _repeated(name: str, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:

@@ -11,7 +11,8 @@ from services.runtime.failures.errors import ServiceError
 from services.task.domain.audit import AuditLog
 from services.task.domain.credentials import Credentials
 from services.task.domain.tasks import Clock
-from services.task.ports.journal import Journal
+from services.task.ports.erasure import Erasure
+from services.task.ports.replicas import Replicas
 from services.task.webhooks.ports import WebhookStore
 
 log = structlog.get_logger(__name__)
@@ -42,7 +43,8 @@ class Retention:
         self,
         *,
         replica_id: str,
-        journal: Journal,
+        replicas: Replicas,
+        erasure: Erasure,
         webhooks: WebhookStore,
         audit: AuditLog,
         credentials: Credentials,
@@ -50,7 +52,8 @@ class Retention:
         keeping: Keeping,
     ) -> None:
         self._replica_id = replica_id
-        self._journal = journal
+        self._replicas = replicas
+        self._erasure = erasure
         self._webhooks = webhooks
         self._audit = audit
         self._credentials = credentials
@@ -67,7 +70,7 @@ class Retention:
         )
         while True:
             try:
-                if await self._journal.lead(RETENTION, self._replica_id):
+                if await self._replicas.lead(RETENTION, self._replica_id):
                     await self.remove()
             except ServiceError as error:
                 log.warning("old tasks not removed", reason=error.reason.value)
@@ -82,10 +85,10 @@ class Retention:
         kept = [each for each in (self._keeping.conversations, self._keeping.tasks) if each]
         if kept:
             before = now - min(kept)
-            await _repeat(lambda: self._journal.erase_ended(before=before))
+            await _repeat(lambda: self._erasure.erase_ended(before=before))
         if self._keeping.tasks:
             oldest: datetime = now - self._keeping.tasks
-            await _repeat(lambda: self._journal.remove_ended(before=oldest))
+            await _repeat(lambda: self._erasure.remove_ended(before=oldest))
         if self._keeping.audit:
             await self._audit.forget(before=now - self._keeping.audit)
         await self._webhooks.clean()

@@ -3,14 +3,13 @@
 from collections.abc import AsyncGenerator
 
 from services.task.domain.conversation import TaskEvent, check_range
-from services.task.ports.journal import Journal
-from services.task.ports.logs import Notifier, Snapshot
+from services.task.ports.logs import Notifier, Snapshot, TaskLogs
 
 BATCH = 200
 
 
 async def watch(
-    journal: Journal, notifier: Notifier, task_id: str, after_sequence: int | None
+    logs: TaskLogs, notifier: Notifier, task_id: str, after_sequence: int | None
 ) -> AsyncGenerator[Snapshot | TaskEvent, None]:
     """Yield the task as it stands, then the events after a sequence (None: only new ones).
 
@@ -18,13 +17,13 @@ async def watch(
     wait in the journal. Raises ServiceError: TASK_NOT_FOUND, SEQUENCE_OUT_OF_RANGE, DRAINING.
     """
     with notifier.watching(task_id) as news:
-        snapshot = await journal.snapshot(task_id)
+        snapshot = await logs.snapshot(task_id)
         check_range(after_sequence, snapshot.last_sequence)
         yield snapshot
         sequence = snapshot.last_sequence if after_sequence is None else after_sequence
         is_over = False
         while not is_over:
-            events, is_over = await journal.events_after(task_id, sequence, limit=BATCH)
+            events, is_over = await logs.events_after(task_id, sequence, limit=BATCH)
             for event in events:
                 sequence = event.sequence
                 yield event

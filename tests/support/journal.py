@@ -68,19 +68,19 @@ def event(
 
 async def add(journal: Journal, number: int, **fields: Any) -> Task:
     """Add a task without a request id or a limit."""
-    return await journal.add(task(number, **fields), None, UNLIMITED)
+    return await journal.tasks.add(task(number, **fields), None, UNLIMITED)
 
 
 async def put_on_air(journal: Journal, task_id: str) -> Task:
     """Move a new task to STREAMING."""
     accept = partial(accepted, avatar_id=f"avatar of {task_id}", digital_human_id="mia", at=NOW)
-    await journal.change(task_id, accept)
-    _, after = await journal.change(task_id, partial(on_air, at=NOW))
+    await journal.tasks.change(task_id, accept)
+    _, after = await journal.tasks.change(task_id, partial(on_air, at=NOW))
     return after
 
 
 async def end(journal: Journal, task_id: str, *, at: datetime = NOW) -> Task:
     """Move a task to STOPPED."""
-    await journal.change(task_id, partial(stopping, reason=StopReason.REQUESTED))
-    _, after = await journal.change(task_id, partial(stopped, at=at))
+    await journal.tasks.change(task_id, partial(stopping, reason=StopReason.REQUESTED))
+    _, after = await journal.tasks.change(task_id, partial(stopped, at=at))
     return after

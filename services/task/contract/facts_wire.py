@@ -6,7 +6,7 @@ from digitalhuman.task.v1 import task_pb2 as pb
 from services.runtime.failures.errors import ServiceError, invalid
 from services.runtime.failures.reasons import Reason
 from services.runtime.json_schema import plain_schema
-from services.task.ports.journal import Journal
+from services.task.ports.tasks import Tasks
 
 
 def to_call_facts(encoded: bytes) -> pb.CallFacts:
@@ -45,13 +45,13 @@ def check_client_tools(facts: pb.CallFacts) -> None:
                 ) from None
 
 
-async def check_history(facts: pb.CallFacts, journal: Journal) -> None:
+async def check_history(facts: pb.CallFacts, tasks: Tasks) -> None:
     """Refuse the history of a call that never was. Raises ServiceError."""
     task_id = facts.history.task_id
     if not task_id:
         return
     try:
-        await journal.get(task_id)
+        await tasks.get(task_id)
     except ServiceError as error:
         if error.reason is not Reason.TASK_NOT_FOUND:
             raise

@@ -84,7 +84,7 @@ class TaskServicer(TaskServiceServicer):
         longest = self._longest()
         wire.check_durations(request, longest)
         facts_wire.check_client_tools(request.facts)
-        await facts_wire.check_history(request.facts, self._journal)
+        await facts_wire.check_history(request.facts, self._journal.tasks)
         task, is_replayed = await self._lifecycle.create(
             wire.from_create_request(
                 request,
@@ -101,7 +101,7 @@ class TaskServicer(TaskServiceServicer):
         self, request: pb.FindCreatedTaskRequest, context: Context
     ) -> pb.FindCreatedTaskResponse:
         """Return the task that an earlier CreateTask created."""
-        task = await self._journal.find_created(wire.from_request_id(request.request))
+        task = await self._journal.tasks.find_created(wire.from_request_id(request.request))
         return pb.FindCreatedTaskResponse(task=wire.to_task(task, self._clock()))
 
     async def ClaimTask(
@@ -115,10 +115,10 @@ class TaskServicer(TaskServiceServicer):
     async def GetTask(self, request: pb.GetTaskRequest, context: Context) -> pb.GetTaskResponse:
         """Return a task."""
         if not request.with_facts:
-            task = await self._journal.get(request.task_id)
+            task = await self._journal.tasks.get(request.task_id)
             self._note(task)
             return pb.GetTaskResponse(task=wire.to_task(task, self._clock()))
-        task, encoded = await self._journal.get_with_facts(request.task_id)
+        task, encoded = await self._journal.tasks.get_with_facts(request.task_id)
         self._note(task)
         return pb.GetTaskResponse(
             task=wire.to_task(task, self._clock()), facts=facts_wire.to_call_facts(encoded)
@@ -129,7 +129,7 @@ class TaskServicer(TaskServiceServicer):
     ) -> pb.UpdateTaskResponse:
         """Change what is known of a call."""
         facts_wire.check_client_tools(request.facts)
-        task = await self._journal.change_facts(
+        task = await self._journal.tasks.change_facts(
             request.task_id, partial(facts_wire.changed, update=request.facts)
         )
         self._note(task)
@@ -143,7 +143,7 @@ class TaskServicer(TaskServiceServicer):
         before = pages.decode(request.page_token, wanted) if request.page_token else ""
         size = request.page_size or DEFAULT_PAGE_SIZE
         # One more than fits the page shows whether another follows.
-        found = await self._journal.page(wanted, before=before, size=size + 1)
+        found = await self._journal.search.page(wanted, before=before, size=size + 1)
         now = self._clock()
         return pb.ListTasksResponse(
             tasks=[wire.to_task(task, now) for task in found[:size]],
@@ -164,7 +164,7 @@ class TaskServicer(TaskServiceServicer):
     ) -> AsyncIterator[pb.WatchTaskResponse]:
         """Send a task as it stands, then its events."""
         after = request.after_sequence if request.HasField("after_sequence") else None
-        updates = watch(self._journal, self._notifier, request.task_id, after)
+        updates = watch(self._journal.logs, self._notifier, request.task_id, after)
         async with aclosing(updates):
             with ExitStack() as present:
                 async for update in updates:
@@ -188,7 +188,7 @@ class TaskServicer(TaskServiceServicer):
 
         Only a caller who may see it learns of it. Raises ServiceError with TASK_NOT_FOUND.
         """
-        task = await self._journal.of_avatar(avatar_id)
+        task = await self._journal.search.of_avatar(avatar_id)
         if task is not None:
             with acting_for(of_tenant(task.tenant_id)):
                 task = await self._lifecycle.refresh(task.task_id)
@@ -202,7 +202,7 @@ class TaskServicer(TaskServiceServicer):
         self, request: pb.KeepReplicaRequest, context: Context
     ) -> pb.KeepReplicaResponse:
         """Keep a replica alive."""
-        await self._journal.keep_replica(
+        await self._journal.replicas.keep(
             Replica(replica_id=request.replica_id, address=request.address)
         )
         return pb.KeepReplicaResponse(lease_duration=to_duration(LEASE_S))
@@ -211,21 +211,21 @@ class TaskServicer(TaskServiceServicer):
         self, request: pb.ClaimConversationRequest, context: Context
     ) -> pb.ClaimConversationResponse:
         """Make a replica the owner of a conversation."""
-        epoch = await self._journal.claim_conversation(request.task_id, request.replica_id)
+        epoch = await self._journal.conversations.claim(request.task_id, request.replica_id)
         return pb.ClaimConversationResponse(epoch=epoch)
 
     async def ReleaseConversation(
         self, request: pb.ReleaseConversationRequest, context: Context
     ) -> pb.ReleaseConversationResponse:
         """Give a conversation back."""
-        await self._journal.release_conversation(request.task_id, request.epoch)
+        await self._journal.conversations.release(request.task_id, request.epoch)
         return pb.ReleaseConversationResponse()
 
     async def AppendEvents(
         self, request: pb.AppendEventsRequest, context: Context
     ) -> pb.AppendEventsResponse:
         """Append to a task's conversation."""
-        last_sequence = await self._journal.append(
+        last_sequence = await self._journal.conversations.append(
             request.task_id,
             event_wire.from_events(request.events, self._clock()),
             closing_grace=CLOSING_GRACE,
@@ -238,7 +238,7 @@ class TaskServicer(TaskServiceServicer):
     ) -> pb.GetConversationResponse:
         """Return a page of what was said in a task."""
         self._presence.note([request.task_id])
-        conversation = await self._journal.conversation(
+        conversation = await self._journal.conversations.read(
             request.task_id,
             after_turn_id=request.after_turn_id,
             after_sequence=request.after_sequence if request.HasField("after_sequence") else None,
@@ -253,14 +253,14 @@ class TaskServicer(TaskServiceServicer):
     async def GetTurn(self, request: pb.GetTurnRequest, context: Context) -> pb.GetTurnResponse:
         """Return a turn with its full ledger."""
         self._presence.note([request.task_id])
-        recorded = await self._journal.turn(request.task_id, request.turn_id)
+        recorded = await self._journal.conversations.turn(request.task_id, request.turn_id)
         return wire.to_recorded_turn(recorded)
 
     async def DeleteConversation(
         self, request: pb.DeleteConversationRequest, context: Context
     ) -> pb.DeleteConversationResponse:
         """Remove what was said in a task that has ended."""
-        while await self._journal.erase(request.task_id):
+        while await self._journal.erasure.erase(request.task_id):
             pass
         return pb.DeleteConversationResponse()
 
@@ -272,7 +272,7 @@ class TaskServicer(TaskServiceServicer):
         answer_at = loop.time() + PART_S
         removed = 0
         while True:
-            removal = await self._journal.forget_user(request.user_id)
+            removal = await self._journal.erasure.forget_user(request.user_id)
             removed += removal.tasks
             is_time = request.in_parts and loop.time() >= answer_at
             if is_time or not removal.has_more:
@@ -292,7 +292,7 @@ class TaskServicer(TaskServiceServicer):
         wanted = usage_wire.from_usage_request(request)
         after = usage_wire.from_page_token(request.page_token, wanted)
         size = request.page_size or DEFAULT_USAGE_PAGE_SIZE
-        rows = await self._journal.usage(wanted, after=after, size=size + 1)
+        rows = await self._journal.usage.report(wanted, after=after, size=size + 1)
         return usage_wire.to_usage_page(rows, wanted, size)
 
     async def Reconcile(

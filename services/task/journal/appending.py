@@ -16,7 +16,7 @@ from services.runtime.failures.reasons import Reason
 from services.task.domain.conversation import ConversationEvent, TurnClosed
 from services.task.domain.tasks import Clock, Task
 from services.task.jobs import Jobs
-from services.task.journal import leases, outbox, provider_usage, tables
+from services.task.journal import outbox, owners, provider_usage, tables
 from services.task.journal.database import Database, Transaction
 from services.task.journal.rows import places, task_from_row, to_micros
 from services.task.journal.turns import turn_change
@@ -208,7 +208,7 @@ async def _taken(
         await _check_recorded(transaction, log, append)
         return log.take(append, now=now)
     except _MovedError:
-        return await leases.moved(transaction, append.task_id)
+        return await owners.moved(transaction, append.task_id)
     except ServiceError as error:
         return error
 

@@ -9,8 +9,8 @@ from collections.abc import Collection, Sequence
 from services.task.domain.tasks import Task
 from services.task.journal import provider_usage
 from services.task.journal.database import Transaction
-from services.task.journal.leases import is_alive
 from services.task.journal.outbox import quota_from_content
+from services.task.journal.replicas import is_alive
 from services.task.journal.rows import (
     MICROSECOND,
     Row,

@@ -1,7 +1,5 @@
 """The table of tasks, within one transaction."""
 
-from collections.abc import Sequence
-
 from services.runtime.callers.caller import current_caller
 from services.runtime.failures.errors import ServiceError
 from services.runtime.failures.reasons import Reason
@@ -15,7 +13,6 @@ from services.task.journal.rows import (
     task_from_row,
     task_to_row,
 )
-from services.task.ports.search import TaskFilter
 from services.task.ports.tasks import LONGEST_WAIT_S, SHORTEST_WAIT_S, Quota
 
 IS_LIVE = f"state IN ({', '.join(repr(state.value) for state in sorted(LIVE_STATES))})"
@@ -23,8 +20,6 @@ IS_LIVE = f"state IN ({', '.join(repr(state.value) for state in sorted(LIVE_STAT
 _IS_LIVE_OF_TENANT = f"tenant_id = $1 AND {IS_LIVE}"
 _IS_LIVE_OF_USER = f"tenant_id = $1 AND user_id = $2 AND {IS_LIVE}"
 _SELECT = "SELECT * FROM tasks WHERE task_id = $1"
-# Sorts after every task id.
-_AFTER_ALL = "~"
 _INSERT = f"INSERT INTO tasks ({', '.join(TASK_COLUMNS)}) VALUES ({places(TASK_COLUMNS)})"
 _CHANGES = ", ".join(
     f"{column} = ${number}" for number, column in enumerate(TASK_COLUMNS[1:], start=2)
@@ -78,32 +73,6 @@ def seen(parameters: list[SqlValue], *, user_id: str = "") -> str:
         parameters.append(each)
         condition += f" AND user_id = ${len(parameters)}"
     return condition
-
-
-async def page(
-    transaction: Transaction, wanted: TaskFilter, *, before: str, size: int
-) -> Sequence[Task]:
-    """Return up to `size` tasks with ids below `before` (empty: the newest), newest first."""
-    parameters: list[SqlValue] = [before or _AFTER_ALL]
-    conditions = ["task_id < $1"]
-    if not wanted.is_of_every_tenant:
-        conditions.append(seen(parameters, user_id=wanted.user_id))
-    elif wanted.user_id:
-        parameters.append(wanted.user_id)
-        conditions.append(f"user_id = ${len(parameters)}")
-    if wanted.states:
-        conditions.append(f"state IN ({places(wanted.states, first=len(parameters) + 1)})")
-        parameters += wanted.states
-    if wanted.avatar_id:
-        parameters.append(wanted.avatar_id)
-        conditions.append(f"avatar_id = ${len(parameters)}")
-    parameters.append(size)
-    rows = await transaction.fetch(
-        f"SELECT * FROM tasks WHERE {' AND '.join(conditions)}"
-        f" ORDER BY task_id DESC LIMIT ${len(parameters)}",
-        *parameters,
-    )
-    return [task_from_row(row) for row in rows]
 
 
 async def insert(transaction: Transaction, task: Task) -> None:

@@ -7,8 +7,7 @@ from contextlib import asynccontextmanager, suppress
 import structlog
 
 from services.runtime.failures.errors import ServiceError
-from services.task.ports.journal import Journal
-from services.task.ports.replicas import LEASE_S, Replica
+from services.task.ports.replicas import LEASE_S, Replica, Replicas
 
 log = structlog.get_logger(__name__)
 
@@ -16,38 +15,38 @@ INTERVAL_S = LEASE_S / 4
 
 
 @asynccontextmanager
-async def kept_alive(journal: Journal, replica: Replica) -> AsyncIterator[None]:
+async def kept_alive(replicas: Replicas, replica: Replica) -> AsyncIterator[None]:
     """Keep a replica alive while the block is open; what it holds is free after that.
 
     At the beginning it waits for a journal that is away.
     """
-    await _first_sign(journal, replica)
-    beating = asyncio.create_task(_beat(journal, replica), name="heartbeat")
+    await _first_sign(replicas, replica)
+    beating = asyncio.create_task(_beat(replicas, replica), name="heartbeat")
     try:
         yield
     finally:
         beating.cancel()
         await asyncio.wait({beating})
         with suppress(ServiceError):
-            await journal.forget_replica(replica.replica_id)
+            await replicas.forget(replica.replica_id)
 
 
-async def _first_sign(journal: Journal, replica: Replica) -> None:
+async def _first_sign(replicas: Replicas, replica: Replica) -> None:
     while True:
-        if await _is_kept(journal, replica):
+        if await _is_kept(replicas, replica):
             return
         await asyncio.sleep(INTERVAL_S)
 
 
-async def _beat(journal: Journal, replica: Replica) -> None:
+async def _beat(replicas: Replicas, replica: Replica) -> None:
     while True:
         await asyncio.sleep(INTERVAL_S)
-        await _is_kept(journal, replica)
+        await _is_kept(replicas, replica)
 
 
-async def _is_kept(journal: Journal, replica: Replica) -> bool:
+async def _is_kept(replicas: Replicas, replica: Replica) -> bool:
     try:
-        await journal.keep_replica(replica)
+        await replicas.keep(replica)
     except ServiceError as error:
         log.warning("replica not kept alive", reason=error.reason.value)
         return False

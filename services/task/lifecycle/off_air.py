@@ -14,7 +14,7 @@ from services.task.domain.tasks import StopReason, Task, stopping
 from services.task.jobs import Jobs
 from services.task.lifecycle.state_machine import TaskStateMachine
 from services.task.ports.cloud import Cloud
-from services.task.ports.journal import Journal
+from services.task.ports.tasks import Tasks
 
 log = structlog.get_logger(__name__)
 
@@ -56,13 +56,13 @@ class UnrecordedStops:
     def __init__(
         self,
         *,
-        journal: Journal,
+        tasks: Tasks,
         cloud: Cloud,
         state_machine: TaskStateMachine,
         avatars: KnownAvatars,
         jobs: Jobs,
     ) -> None:
-        self._journal = journal
+        self._tasks = tasks
         self._cloud = cloud
         self._state_machine = state_machine
         self._avatars = avatars
@@ -77,7 +77,7 @@ class UnrecordedStops:
             recording.add_done_callback(lambda _: self._owed.discard(task_id))
         avatar_id = self._avatars.of(task_id)
         with suppress(ServiceError):
-            avatar_id = (await self._journal.get(task_id)).avatar_id
+            avatar_id = (await self._tasks.get(task_id)).avatar_id
         if not avatar_id:
             return
         try:
@@ -91,7 +91,7 @@ class UnrecordedStops:
         while True:
             await asyncio.sleep(RECORDED_EVERY_S)
             try:
-                await self._journal.change(task_id, partial(stopping, reason=reason))
+                await self._tasks.change(task_id, partial(stopping, reason=reason))
                 await self._state_machine.check(task_id)
             except ServiceError as error:
                 if not is_outage(error):

@@ -21,8 +21,7 @@ from services.task.domain.tasks import (
 from services.task.jobs import Jobs
 from services.task.lifecycle.off_air import UnrecordedStops, is_outage
 from services.task.lifecycle.state_machine import TaskStateMachine
-from services.task.ports.journal import Journal
-from services.task.ports.tasks import LONGEST_WAIT_S, SHORTEST_WAIT_S, Quota, Request
+from services.task.ports.tasks import LONGEST_WAIT_S, SHORTEST_WAIT_S, Quota, Request, Tasks
 
 log = structlog.get_logger(__name__)
 
@@ -36,14 +35,14 @@ class LifeCycle:
     def __init__(
         self,
         *,
-        journal: Journal,
+        tasks: Tasks,
         state_machine: TaskStateMachine,
         jobs: Jobs,
         quota: Quota,
         unrecorded: UnrecordedStops,
         stop_patience_s: float,
     ) -> None:
-        self._journal = journal
+        self._tasks = tasks
         self._state_machine = state_machine
         self._jobs = jobs
         self._quota = quota
@@ -78,7 +77,7 @@ class LifeCycle:
 
     async def claim(self, task_id: str) -> Task:
         """Record that the task's creator knows of it. Raises ServiceError."""
-        _, task = await self._journal.change(task_id, claimed)
+        _, task = await self._tasks.change(task_id, claimed)
         return task
 
     async def stop(
@@ -89,7 +88,7 @@ class LifeCycle:
         It is returned in STOPPING when the cloud takes too long to answer. Raises ServiceError.
         """
         try:
-            before, after = await self._journal.change(
+            before, after = await self._tasks.change(
                 task_id,
                 partial(stopping, reason=reason),
                 request,
@@ -102,24 +101,24 @@ class LifeCycle:
         is_repeat = before.state is TaskState.STOPPING or before.state.is_final
         if not after.state.is_final:
             await asyncio.wait({self._begin_stop(task_id)}, timeout=self._stop_patience_s)
-        return await self._journal.get(task_id), is_repeat
+        return await self._tasks.get(task_id), is_repeat
 
     async def end(self, task_id: str, change: Callable[[Task], Task]) -> tuple[Task, Task]:
         """Stop a task if `change` makes it stopping, and wait for nothing; return it before, after.
 
         Raises ServiceError.
         """
-        before, after = await self._journal.change(task_id, change)
+        before, after = await self._tasks.change(task_id, change)
         if before.state is not after.state:
             self._begin_stop(task_id)
         return before, after
 
     async def refresh(self, task_id: str) -> Task:
         """Return a task after asking the cloud about it; as recorded if the cloud is silent."""
-        await self._journal.get(task_id)
+        await self._tasks.get(task_id)
         refresh = self._jobs.begin(self._refresh(task_id), name=f"refresh {task_id}")
         await asyncio.shield(refresh)
-        return await self._journal.get(task_id)
+        return await self._tasks.get(task_id)
 
     async def _create(
         self, task: Task, request: Request | None, call_facts: bytes
@@ -132,14 +131,14 @@ class LifeCycle:
             raise
         if known.task_id == task.task_id:
             return known, False
-        known, _ = await self._journal.change(
+        known, _ = await self._tasks.change(
             known.task_id, partial(asked_again, claim_by=task.claim_by)
         )
         if known.state is not TaskState.CREATING:
             return known, True
         # The first call has no answer from the cloud, or not yet.
         await self._check(known.task_id)
-        found = await self._journal.get(known.task_id)
+        found = await self._tasks.get(known.task_id)
         if found.failure is not None:
             raise ServiceError(found.failure.reason, found.failure.message)
         return found, True

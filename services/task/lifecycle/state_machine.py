@@ -12,10 +12,9 @@ from services.runtime.failures.errors import ServiceError
 from services.task.domain.tasks import Task, TaskState
 from services.task.jobs import Jobs
 from services.task.lifecycle.step import Steps
-from services.task.ports.journal import Journal
-from services.task.ports.leases import Lease, StaleLeaseError, first_lease
-from services.task.ports.logs import Notifier, Watch
-from services.task.ports.tasks import Quota, Request
+from services.task.ports.leases import Lease, Leases, StaleLeaseError, first_lease
+from services.task.ports.logs import Notifier, TaskLogs, Watch
+from services.task.ports.tasks import Quota, Request, Tasks
 
 log = structlog.get_logger(__name__)
 
@@ -31,11 +30,21 @@ class TaskStateMachine:
     """
 
     def __init__(
-        self, *, replica_id: str, steps: Steps, journal: Journal, notifier: Notifier, jobs: Jobs
+        self,
+        *,
+        replica_id: str,
+        steps: Steps,
+        tasks: Tasks,
+        leases: Leases,
+        logs: TaskLogs,
+        notifier: Notifier,
+        jobs: Jobs,
     ) -> None:
         self._replica_id = replica_id
         self._steps = steps
-        self._journal = journal
+        self._tasks = tasks
+        self._leases = leases
+        self._logs = logs
         self._notifier = notifier
         self._jobs = jobs
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -55,7 +64,7 @@ class TaskStateMachine:
         CREATING until `check` finds out what became of the order.
         """
         async with self._lock(task.task_id):
-            known = await self._journal.add(
+            known = await self._tasks.add(
                 task, request, quota, replica_id=self._replica_id, call_facts=call_facts
             )
             if known.task_id != task.task_id:
@@ -77,8 +86,8 @@ class TaskStateMachine:
         """Ask the cloud about a task now; whoever is at it is asked to. Raises ServiceError."""
         lease = None if task_id in self.busy else await self._take(task_id)
         if lease is None:
-            await self._journal.wake(task_id)
-            return await self._journal.get(task_id)
+            await self._logs.wake(task_id)
+            return await self._tasks.get(task_id)
         return await self.resume(lease)
 
     async def resume(self, lease: Lease) -> Task:
@@ -101,7 +110,7 @@ class TaskStateMachine:
                 yield lease
 
     async def _take(self, task_id: str) -> Lease | None:
-        return await self._journal.take(task_id, self._replica_id)
+        return await self._leases.take(task_id, self._replica_id)
 
     @asynccontextmanager
     async def _released(self, lease: Lease) -> AsyncIterator[None]:
@@ -110,7 +119,7 @@ class TaskStateMachine:
         finally:
             # A lease that could not be released stays with this replica, which may take it again.
             with suppress(ServiceError):
-                await self._journal.release(lease)
+                await self._leases.release(lease)
 
     async def _taken(self, step: Callable[[Lease], Awaitable[Task]], lease: Lease) -> Task:
         try:
@@ -125,7 +134,7 @@ class TaskStateMachine:
 
     async def _overtaken(self, lease: Lease) -> Task:
         log.warning("another replica has taken over", task_id=lease.task_id)
-        return await self._journal.get(lease.task_id)
+        return await self._tasks.get(lease.task_id)
 
     async def _watch_start(self, task_id: str) -> None:
         """Follow a starting task until it is on air or has failed, under one lease.

@@ -27,8 +27,9 @@ from services.task.domain.tasks import (
 )
 from services.task.lifecycle.starts import Starts
 from services.task.ports.cloud import Avatar, AvatarState, Cloud
-from services.task.ports.journal import Journal
+from services.task.ports.conversations import Conversations
 from services.task.ports.leases import Lease
+from services.task.ports.tasks import Tasks
 from services.task.telemetry import note_move
 
 log = structlog.get_logger(__name__)
@@ -62,7 +63,8 @@ class Steps:
     taken the task over; then nothing was recorded.
     """
 
-    journal: Journal
+    tasks: Tasks
+    conversations: Conversations
     cloud: Cloud
     starts: Starts
     clock: Clock
@@ -75,7 +77,7 @@ class Steps:
         Raises ServiceError: the task has failed if the cloud refused it; otherwise it stays in
         CREATING until `check` finds out what became of the order.
         """
-        task = await self.journal.get(lease.task_id)
+        task = await self.tasks.get(lease.task_id)
         if task.state is not TaskState.CREATING:
             return await self._change(lease, partial(stopped, at=self.clock()))
         try:
@@ -95,7 +97,7 @@ class Steps:
 
     async def check(self, lease: Lease) -> Task:
         """Ask the cloud about a task and act on the answer."""
-        task = await self.journal.get(lease.task_id)
+        task = await self.tasks.get(lease.task_id)
         match task.state:
             case TaskState.CREATING:
                 return await self._settle(lease, task)
@@ -111,9 +113,9 @@ class Steps:
     async def _change(self, lease: Lease, change: Callable[[Task], Task]) -> Task:
         """Record what was learnt, unless a stop has overtaken it."""
         try:
-            before, after = await self.journal.change(lease.task_id, change, lease=lease)
+            before, after = await self.tasks.change(lease.task_id, change, lease=lease)
         except IllegalTransition:
-            return await self.journal.get(lease.task_id)
+            return await self.tasks.get(lease.task_id)
         self.on_change(after)
         if before.state != after.state:
             note_move(after, now=self.clock())
@@ -142,7 +144,7 @@ class Steps:
         avatar = await self._find_avatar(task)
         if avatar is None:
             return await self._refuse(lease, START_FAILED) if self._is_settled(task) else task
-        if await self.journal.is_repeatable(task.task_id):
+        if await self.tasks.is_repeatable(task.task_id):
             return await self._adopt(lease, task, avatar)
         # No caller knows of this task, and none can ask for it again.
         task = await self._change(lease, partial(stopping, reason=StopReason.RECONCILED))
@@ -179,7 +181,7 @@ class Steps:
         avatar = await self.cloud.get_avatar(task.avatar_id)
         if avatar and avatar.state not in (AvatarState.STOPPED, AvatarState.FAILED):
             return task
-        last_turn_time = await self.journal.last_turn_time(task.task_id)
+        last_turn_time = await self.conversations.last_turn_time(task.task_id)
         reason, at = end_by_cloud(task, last_turn_time=last_turn_time, now=now)
         return await self._change(lease, partial(ended, reason=reason, at=at))
 

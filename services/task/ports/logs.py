@@ -1,9 +1,11 @@
 """The log of each task, and who watches it."""
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from services.task.domain.conversation import TaskEvent
 from services.task.domain.tasks import Task
 
 
@@ -36,3 +38,18 @@ class Notifier(Protocol):
 
     def drain(self) -> None:
         """Have all watchers raise DRAINING, as they would otherwise wait forever."""
+
+
+class TaskLogs(Protocol):
+    """Reads the logs of tasks, and wakes those who watch them."""
+
+    async def snapshot(self, task_id: str) -> Snapshot:
+        """Return a task and its last sequence, read together."""
+
+    async def events_after(
+        self, task_id: str, sequence: int, *, limit: int
+    ) -> tuple[Sequence[TaskEvent], bool]:
+        """Return the next events, and whether nothing can follow them."""
+
+    async def wake(self, task_id: str) -> None:
+        """Wake everyone who watches a task, on every replica."""

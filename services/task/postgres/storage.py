@@ -9,7 +9,7 @@ from services.task.domain.tasks import Clock
 from services.task.jobs import Jobs
 from services.task.journal.audit import SqlAuditLog
 from services.task.journal.database import Transaction
-from services.task.journal.journal import SqlJournal
+from services.task.journal.journal import sql_journal
 from services.task.journal.webhooks import SqlWebhooks
 from services.task.notifier import TaskNotifier
 from services.task.ports.storage import Storage
@@ -34,7 +34,7 @@ async def postgres_storage(
     ):
         listener = Listener(listen_url or url, sender, notifier)
         jobs.begin(listener.run(), name="listener")
-        journal = SqlJournal(database, clock, jobs)
+        journal = sql_journal(database, clock, jobs)
         yield Storage(
             journal=journal,
             webhooks=SqlWebhooks(database),

@@ -11,26 +11,27 @@ from services.runtime.failures.errors import ServiceError
 from services.task.domain.conversation import OpenTurn
 from services.task.domain.tasks import Clock
 from services.task.event_wire import to_abandoned
-from services.task.ports.conversations import CLOSING_GRACE
-from services.task.ports.journal import Journal
+from services.task.ports.conversations import CLOSING_GRACE, Conversations
 
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 100
 
 
-async def close_abandoned_turns(journal: Journal, clock: Clock) -> None:
+async def close_abandoned_turns(conversations: Conversations, clock: Clock) -> None:
     """Close some of them, each with TURN_ABANDONED and nothing heard. Raises ServiceError."""
-    for turn in await journal.abandoned_turns(ended_before=clock() - CLOSING_GRACE, limit=AT_ONCE):
+    for turn in await conversations.abandoned_turns(
+        ended_before=clock() - CLOSING_GRACE, limit=AT_ONCE
+    ):
         try:
             with acting_for(of_tenant(turn.tenant_id)):
-                await _close(journal, clock, turn)
+                await _close(conversations, clock, turn)
         except ServiceError as error:
             # Another replica has added to the conversation: the next sweep looks again.
             log.info("abandoned turn not closed", task_id=turn.task_id, reason=error.reason.value)
 
 
-async def _close(journal: Journal, clock: Clock, turn: OpenTurn) -> None:
+async def _close(conversations: Conversations, clock: Clock, turn: OpenTurn) -> None:
     until_now = clock() - turn.end_time + CLOSING_GRACE
-    await journal.append(turn.task_id, [to_abandoned(turn)], closing_grace=until_now)
+    await conversations.append(turn.task_id, [to_abandoned(turn)], closing_grace=until_now)
     log.warning("abandoned turn closed", task_id=turn.task_id, turn_id=turn.turn_id)

@@ -13,7 +13,10 @@ from services.runtime.callers.tenants import NO_QUOTAS, Tenants
 from services.runtime.failures.errors import ServiceError
 from services.task.domain.tasks import Clock, StopReason, Task, left, stopping
 from services.task.domain.usage import Budget, Overspent, Period, Window
-from services.task.ports.journal import Journal
+from services.task.ports.clients import Clients
+from services.task.ports.replicas import Replicas
+from services.task.ports.search import TaskSearch
+from services.task.ports.usage import Usage
 from services.task.reconciliation.findings import Finding, FindingAction, about
 
 log = structlog.get_logger(__name__)
@@ -37,14 +40,20 @@ class Ends:
         self,
         *,
         replica_id: str,
-        journal: Journal,
+        replicas: Replicas,
+        search: TaskSearch,
+        clients: Clients,
+        usage: Usage,
         end: Callable[[str, Callable[[Task], Task]], Awaitable[tuple[Task, Task]]],
         budget: Budget | None,
         tenants: Tenants = NO_QUOTAS,
         clock: Clock,
     ) -> None:
         self._replica_id = replica_id
-        self._journal = journal
+        self._replicas = replicas
+        self._search = search
+        self._clients = clients
+        self._usage = usage
         self._end_if = end
         self._budget = budget
         self._tenants = tenants
@@ -59,7 +68,7 @@ class Ends:
             await asyncio.sleep(CHECK_S)
             self.note_pause(loop.time() - slept_at - CHECK_S)
             try:
-                if await self._journal.lead(ENDS, self._replica_id):
+                if await self._replicas.lead(ENDS, self._replica_id):
                     await self.carry_out()
             except ServiceError as error:
                 # Nor could anybody note that a client is there.
@@ -104,7 +113,7 @@ class Ends:
             await self._end(task, partial(stopping, reason=StopReason.QUOTA))
 
     async def _absent(self) -> Sequence[Task]:
-        return await self._journal.absent(noted_since=self._noted_since)
+        return await self._clients.absent(noted_since=self._noted_since)
 
     async def _overspent(self) -> Sequence[Overspent]:
         if self._budget is None:
@@ -113,7 +122,7 @@ class Ends:
         return [
             each
             for window in self._budget.period.between(now - LONGEST, now)
-            for each in await self._journal.overspent(self._budget, window)
+            for each in await self._usage.overspent(self._budget, window)
         ]
 
     async def _over_quota(self) -> Sequence[tuple[Task, str]]:
@@ -121,12 +130,12 @@ class Ends:
         if not self._tenants.are_daily:
             return ()
         by_day: defaultdict[Window, list[Task]] = defaultdict(list)
-        for task in await self._journal.live():
+        for task in await self._search.live():
             if self._tenants.quota_of(task.tenant_id).is_daily:
                 by_day[Period.DAY.around(task.create_time)].append(task)
         found = []
         for day, tasks in by_day.items():
-            spent = await self._journal.spending({task.tenant_id for task in tasks}, day)
+            spent = await self._usage.spending({task.tenant_id for task in tasks}, day)
             for task in tasks:
                 quota = self._tenants.quota_of(task.tenant_id)
                 if used_up := spent[task.tenant_id].used_up(quota):

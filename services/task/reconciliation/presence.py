@@ -11,8 +11,7 @@ import structlog
 from services.runtime.callers.caller import current_caller
 from services.runtime.failures.errors import ServiceError
 from services.task.domain.tasks import Clock, Task
-from services.task.ports.clients import Client
-from services.task.ports.journal import Journal
+from services.task.ports.clients import Client, Clients
 
 log = structlog.get_logger(__name__)
 
@@ -23,8 +22,8 @@ NOTE_S = 1.0
 class Presence:
     """Collects the tasks whose clients are there; only those with a `max_absence` cost anything."""
 
-    def __init__(self, journal: Journal, clock: Clock) -> None:
-        self._journal = journal
+    def __init__(self, clients: Clients, clock: Clock) -> None:
+        self._clients = clients
         self._clock = clock
         self._watched: Counter[Client] = Counter()
         self._called: dict[Client, datetime] = {}
@@ -56,7 +55,7 @@ class Presence:
             seen, self._called = self._called, {}
             try:
                 if seen:
-                    await self._journal.note_seen(seen)
+                    await self._clients.note_seen(seen)
             except ServiceError as error:
                 self._called = seen | self._called
                 log.warning("clients not noted", reason=error.reason.value)

@@ -11,8 +11,11 @@ from services.task.domain.tasks import Clock, Task
 from services.task.lifecycle.off_air import KnownAvatars
 from services.task.lifecycle.state_machine import TaskStateMachine
 from services.task.ports.cloud import Avatar, Cloud
-from services.task.ports.journal import Journal
-from services.task.ports.leases import Lease
+from services.task.ports.conversations import Conversations
+from services.task.ports.leases import Lease, Leases
+from services.task.ports.replicas import Replicas
+from services.task.ports.search import TaskSearch
+from services.task.ports.tasks import Tasks
 from services.task.reconciliation.abandoned import close_abandoned_turns
 from services.task.reconciliation.findings import Finding, about_stray, find_due, is_stray
 from services.task.telemetry import LEAKED_SECONDS, forget_live, note_live
@@ -38,7 +41,11 @@ class Reconciler:
         self,
         *,
         replica_id: str,
-        journal: Journal,
+        replicas: Replicas,
+        leases: Leases,
+        tasks: Tasks,
+        search: TaskSearch,
+        conversations: Conversations,
         cloud: Cloud,
         state_machine: TaskStateMachine,
         clock: Clock,
@@ -46,7 +53,11 @@ class Reconciler:
         owns_account: bool = False,
     ) -> None:
         self._replica_id = replica_id
-        self._journal = journal
+        self._replicas = replicas
+        self._leases = leases
+        self._tasks = tasks
+        self._search = search
+        self._conversations = conversations
         self._cloud = cloud
         self._state_machine = state_machine
         self._clock = clock
@@ -71,8 +82,8 @@ class Reconciler:
 
         One replica lists the cloud and finds what to look at; all of them share the looking.
         """
-        await self._journal.forget_requests()
-        if await self._journal.lead(SWEEP, self._replica_id):
+        await self._tasks.forget_requests()
+        if await self._replicas.lead(SWEEP, self._replica_id):
             await self._sweep()
         else:
             self._counted_to = self._clock()
@@ -84,7 +95,7 @@ class Reconciler:
 
         Raises ServiceError, also when the cloud does not list its avatars.
         """
-        tasks = await self._journal.live()
+        tasks = await self._search.live()
         avatars = _by_id(await self._cloud.list_avatars())
         return [
             *find_due(tasks, avatars, now=self._clock()),
@@ -97,7 +108,7 @@ class Reconciler:
 
     async def settle(self) -> None:
         """Settle now what differs, together with all replicas. Raises ServiceError."""
-        await self._compare(await self._journal.live())
+        await self._compare(await self._search.live())
         await self._take_due()
 
     async def _take_due(self) -> None:
@@ -105,13 +116,13 @@ class Reconciler:
             await _attempt_all(self._state_machine.resume(lease) for lease in due)
 
     async def _due(self) -> Sequence[Lease]:
-        return await self._journal.take_due(
+        return await self._leases.take_due(
             self._replica_id, limit=DUE_TASKS, busy=self._state_machine.busy
         )
 
     async def _sweep(self) -> None:
         # Read before the list is requested, so that no task is missed in a list older than itself.
-        tasks = await self._journal.live()
+        tasks = await self._search.live()
         note_live(tasks)
         await self._compare(tasks)
 
@@ -120,14 +131,14 @@ class Reconciler:
         self._avatars.note_all(tasks)
         avatars = await self._list()
         due = {each.task_id for each in find_due(tasks, avatars, now=listed_at)}
-        await self._journal.mark_due(sorted(due - self._state_machine.busy))
+        await self._leases.mark_due(sorted(due - self._state_machine.busy))
         await _attempt_all(
             self._stop_if_stray(avatar, listed_at)
             for avatar in (avatars.values() if avatars else ())
         )
         if avatars is not None:
             self._counted_to = listed_at
-        await close_abandoned_turns(self._journal, self._clock)
+        await close_abandoned_turns(self._conversations, self._clock)
 
     async def _list(self) -> Mapping[str, Avatar] | None:
         try:
@@ -138,7 +149,7 @@ class Reconciler:
 
     async def _owners(self, avatar: Avatar) -> Sequence[Task]:
         since = self._clock() - AVATAR_LIFE
-        return await self._journal.of_stream(avatar.room_id, avatar.stream_id, since=since)
+        return await self._search.of_stream(avatar.room_id, avatar.stream_id, since=since)
 
     async def _stop_if_stray(self, avatar: Avatar, listed_at: datetime) -> None:
         owners = await self._owners(avatar)

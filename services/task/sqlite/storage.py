@@ -11,10 +11,10 @@ import structlog
 from services.task.access.store import SqlCredentials
 from services.task.domain.tasks import Clock
 from services.task.jobs import Jobs
-from services.task.journal import leases
+from services.task.journal import replicas
 from services.task.journal.audit import SqlAuditLog
 from services.task.journal.database import Database
-from services.task.journal.journal import SqlJournal
+from services.task.journal.journal import sql_journal
 from services.task.journal.webhooks import SqlWebhooks
 from services.task.notifier import TaskNotifier
 from services.task.ports.storage import Storage
@@ -36,7 +36,7 @@ async def sqlite_storage(
     async with opened(path, notifier.publish, clock=clock) as database, Jobs() as jobs:
         timeline = Timeline(boot_id=boot_id(), offset=timedelta(seconds=clock_offset_s))
         await _continue(database, timeline)
-        journal = SqlJournal(database, clock, jobs)
+        journal = sql_journal(database, clock, jobs)
         yield Storage(
             journal=journal,
             webhooks=SqlWebhooks(database),
@@ -50,6 +50,6 @@ async def sqlite_storage(
 async def _continue(database: Database, timeline: Timeline) -> None:
     """Take over from the process before, and move times onto the timeline of this one."""
     shift = await database.transact(partial(continue_from, now=timeline))
-    await database.transact(leases.succeed)
+    await database.transact(replicas.succeed)
     if shift:
         log.warning("times of tasks shifted with the wall clock", by_s=shift.total_seconds())

@@ -31,14 +31,14 @@ async def task_id(journal: Journal) -> str:
         event(4, 2, ReplyUpdated(delta="We open ")),
         event(5, 2, ReplyUpdated(delta="at nine.")),
     ]
-    await journal.append(created, said, closing_grace=GRACE)
+    await journal.conversations.append(created, said, closing_grace=GRACE)
     return created
 
 
 async def is_closed(journal: Journal, clock: ManualClock, task_id: str) -> bool:
     """Whether the second turn is over after a sweep."""
-    await close_abandoned_turns(journal, clock)
-    held = await journal.conversation(task_id, after_turn_id=1, after_sequence=None)
+    await close_abandoned_turns(journal.conversations, clock)
+    held = await journal.conversations.read(task_id, after_turn_id=1, after_sequence=None)
     return held.turns[0].finish_time is not None
 
 
@@ -53,7 +53,7 @@ async def test_a_turn_that_ran_to_the_end_of_its_task_is_closed(
     clock.advance(2)
     assert await is_closed(journal, clock, task_id)
 
-    held = await journal.conversation(task_id, after_turn_id=0, after_sequence=5)
+    held = await journal.conversations.read(task_id, after_turn_id=0, after_sequence=5)
     first, second = held.turns
     assert (first.heard_text, second.reply_text, second.heard_text) == (
         "Hi.",
@@ -68,17 +68,17 @@ async def test_a_turn_that_ran_to_the_end_of_its_task_is_closed(
     assert error.reason is Reason.TURN_ABANDONED
 
     # Once is enough.
-    await close_abandoned_turns(journal, clock)
+    await close_abandoned_turns(journal.conversations, clock)
     assert (
-        await journal.conversation(task_id, after_turn_id=0, after_sequence=None)
+        await journal.conversations.read(task_id, after_turn_id=0, after_sequence=None)
     ).last_sequence == 6
 
 
 async def test_it_is_closed_at_once_when_its_owner_is_gone(
     journal: Journal, task_id: str, clock: ManualClock, expire_leases: ExpireLeases
 ) -> None:
-    await journal.keep_replica(ONE)
-    await journal.claim_conversation(task_id, ONE.replica_id)
+    await journal.replicas.keep(ONE)
+    await journal.conversations.claim(task_id, ONE.replica_id)
     await end(journal, task_id, at=clock())
     assert not await is_closed(journal, clock, task_id)
     await expire_leases()
@@ -88,9 +88,12 @@ async def test_it_is_closed_at_once_when_its_owner_is_gone(
 async def test_the_turns_of_a_task_that_runs_are_its_owner_s(
     journal: Journal, task_id: str, clock: ManualClock, expire_leases: ExpireLeases
 ) -> None:
-    await journal.keep_replica(ONE)
-    await journal.claim_conversation(task_id, ONE.replica_id)
+    await journal.replicas.keep(ONE)
+    await journal.conversations.claim(task_id, ONE.replica_id)
     await expire_leases()
     clock.advance(timedelta(hours=1).total_seconds())
     assert not await is_closed(journal, clock, task_id)
-    assert await journal.abandoned_turns(ended_before=NOW + timedelta(days=1), limit=10) == []
+    assert (
+        await journal.conversations.abandoned_turns(ended_before=NOW + timedelta(days=1), limit=10)
+        == []
+    )

@@ -12,7 +12,7 @@ from services.runtime.failures.reasons import Reason
 from services.task.domain.conversation import ConversationEvent, TurnStarted
 from services.task.jobs import Jobs
 from services.task.journal.database import Database, Work
-from services.task.journal.journal import SqlJournal
+from services.task.journal.journal import sql_journal
 from services.task.ports.journal import Journal
 from services.task.sqlite.database import opened
 from tests.support.journal import GRACE, NOW, add, end, event
@@ -54,14 +54,14 @@ async def counting(tmp_path: Path) -> AsyncIterator[CountingDatabase]:
 
 
 async def append(journal: Journal, task_id: str, *events: ConversationEvent) -> int:
-    return await journal.append(task_id, events, closing_grace=GRACE)
+    return await journal.conversations.append(task_id, events, closing_grace=GRACE)
 
 
 async def test_appends_at_the_same_time_share_a_transaction(
     counting: CountingDatabase, clock: ManualClock
 ) -> None:
     async with Jobs() as jobs:
-        journal = SqlJournal(counting, clock, jobs)
+        journal = sql_journal(counting, clock, jobs)
         tasks = [await add(journal, number) for number in range(CALLERS)]
         counting.transactions = 0
         last = await asyncio.gather(*(append(journal, each.task_id, event(1)) for each in tasks))
@@ -97,7 +97,7 @@ async def test_a_refusal_affects_no_other_append(journal: Journal) -> None:
         Reason.EVENTS_OUT_OF_ORDER,
     ]
     said = [
-        await journal.conversation(each, after_turn_id=0, after_sequence=0)
+        await journal.conversations.read(each, after_turn_id=0, after_sequence=0)
         for each in (talking, gap, over, twice)
     ]
     assert [each.last_sequence for each in said] == [1, 0, 0, 3]

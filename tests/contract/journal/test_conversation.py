@@ -43,12 +43,12 @@ async def task_id(journal: Journal) -> str:
 
 
 async def append(journal: Journal, task_id: str, *events: ConversationEvent) -> int:
-    return await journal.append(task_id, events, closing_grace=GRACE)
+    return await journal.conversations.append(task_id, events, closing_grace=GRACE)
 
 
 async def read(journal: Journal, task_id: str) -> Conversation:
     """Return a conversation from its beginning."""
-    return await journal.conversation(task_id, after_turn_id=0, after_sequence=0)
+    return await journal.conversations.read(task_id, after_turn_id=0, after_sequence=0)
 
 
 def payloads(events: Sequence[ConversationEvent]) -> tuple[bytes, ...]:
@@ -138,7 +138,7 @@ async def test_an_event_without_a_turn_makes_none(journal: Journal, task_id: str
 async def test_recording_a_conversation_claims_its_task(journal: Journal) -> None:
     task_id = (await add(journal, 1, claim_by=NOW)).task_id
     await append(journal, task_id, event(1))
-    assert (await journal.get(task_id)).claim_by is None
+    assert (await journal.tasks.get(task_id)).claim_by is None
 
 
 async def test_a_turn_that_was_running_may_be_closed_after_the_end(
@@ -201,20 +201,20 @@ async def test_a_conversation_is_read_from_a_turn_and_an_event(
 ) -> None:
     events = [event(number, number, STARTED) for number in (1, 2, 3)]
     await append(journal, task_id, *events)
-    rest = await journal.conversation(task_id, after_turn_id=1, after_sequence=2)
+    rest = await journal.conversations.read(task_id, after_turn_id=1, after_sequence=2)
     assert [turn.turn_id for turn in rest.turns] == [2, 3]
     assert rest.events == payloads(events[2:])
-    turns_alone = await journal.conversation(task_id, after_turn_id=0, after_sequence=None)
+    turns_alone = await journal.conversations.read(task_id, after_turn_id=0, after_sequence=None)
     assert [turn.turn_id for turn in turns_alone.turns] == [1, 2, 3]
     assert turns_alone.events == ()
-    nothing = await journal.conversation(task_id, after_turn_id=3, after_sequence=3)
+    nothing = await journal.conversations.read(task_id, after_turn_id=3, after_sequence=3)
     assert nothing == Conversation(turns=(), last_sequence=3, events=(), has_more=False)
 
 
 async def test_a_sequence_beyond_the_last_is_refused(journal: Journal, task_id: str) -> None:
     await append(journal, task_id, event(1))
     with pytest.raises(ServiceError) as refused:
-        await journal.conversation(task_id, after_turn_id=0, after_sequence=2)
+        await journal.conversations.read(task_id, after_turn_id=0, after_sequence=2)
     assert refused.value.reason is Reason.SEQUENCE_OUT_OF_RANGE
     assert refused.value.metadata == {"last_sequence": "1"}
 
@@ -230,7 +230,7 @@ async def test_a_long_conversation_comes_in_pages(
     read_events: list[bytes] = []
     has_more, pages = True, 0
     while has_more:
-        page = await journal.conversation(
+        page = await journal.conversations.read(
             task_id, after_turn_id=len(read_turns), after_sequence=len(read_events)
         )
         assert (
@@ -250,23 +250,25 @@ async def test_a_turn_comes_with_the_event_that_closed_it(journal: Journal, task
     closing = event(2, 1, CLOSED)
     await append(journal, task_id, event(1, 1, STARTED), closing, event(3, 2, STARTED))
     closed, running = (await read(journal, task_id)).turns
-    assert await journal.turn(task_id, 1) == RecordedTurn(turn=closed, closing=closing.payload)
-    assert await journal.turn(task_id, 2) == RecordedTurn(turn=running, closing=b"")
+    assert await journal.conversations.turn(task_id, 1) == RecordedTurn(
+        turn=closed, closing=closing.payload
+    )
+    assert await journal.conversations.turn(task_id, 2) == RecordedTurn(turn=running, closing=b"")
     with pytest.raises(ServiceError) as refused:
-        await journal.turn(task_id, 3)
+        await journal.conversations.turn(task_id, 3)
     assert refused.value.reason is Reason.TURN_NOT_FOUND
 
 
 async def test_the_time_of_the_last_turn(journal: Journal, task_id: str) -> None:
-    assert await journal.last_turn_time(task_id) is None
+    assert await journal.conversations.last_turn_time(task_id) is None
     await append(journal, task_id, event(1, time=LAST))
-    assert await journal.last_turn_time(task_id) is None
+    assert await journal.conversations.last_turn_time(task_id) is None
     await append(journal, task_id, event(2, 1, STARTED, time=NOW))
-    assert await journal.last_turn_time(task_id) == NOW
+    assert await journal.conversations.last_turn_time(task_id) == NOW
     await append(journal, task_id, event(3, 1, CLOSED, time=LATER))
-    assert await journal.last_turn_time(task_id) == LATER
+    assert await journal.conversations.last_turn_time(task_id) == LATER
     await append(journal, task_id, event(4, 2, STARTED, time=LAST))
-    assert await journal.last_turn_time(task_id) == LAST
+    assert await journal.conversations.last_turn_time(task_id) == LAST
 
 
 async def test_each_task_has_a_conversation_of_its_own(journal: Journal, task_id: str) -> None:

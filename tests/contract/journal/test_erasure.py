@@ -38,14 +38,16 @@ async def talked(journal: Journal, number: int, *, turns: int = 2) -> Task:
         for each in (event(2 * turn - 1, turn, STARTED), event(2 * turn, turn, CLOSED))
     ]
     for start in range(0, len(said), 1000):
-        await journal.append(made.task_id, said[start : start + 1000], closing_grace=GRACE)
+        await journal.conversations.append(
+            made.task_id, said[start : start + 1000], closing_grace=GRACE
+        )
     return await end(journal, made.task_id)
 
 
 async def erase(journal: Journal, task_id: str) -> int:
     """Erase a task; return the number of steps."""
     steps = 1
-    while await journal.erase(task_id):
+    while await journal.erasure.erase(task_id):
         steps += 1
     return steps
 
@@ -54,59 +56,63 @@ async def test_what_was_said_is_gone_and_the_task_is_not(journal: Journal) -> No
     ended = await talked(journal, 1)
     other = await talked(journal, 2)
     await erase(journal, ended.task_id)
-    conversation = await journal.conversation(ended.task_id, after_turn_id=0, after_sequence=0)
+    conversation = await journal.conversations.read(
+        ended.task_id, after_turn_id=0, after_sequence=0
+    )
     assert (conversation.turns, conversation.events) == ((), ())
     with pytest.raises(ServiceError) as missing:
-        await journal.turn(ended.task_id, 1)
+        await journal.conversations.turn(ended.task_id, 1)
     assert missing.value.reason is Reason.TURN_NOT_FOUND
-    assert await journal.get(ended.task_id) == ended
-    assert len((await journal.conversation(other.task_id, after_turn_id=0, after_sequence=0)).turns)
+    assert await journal.tasks.get(ended.task_id) == ended
+    assert len(
+        (await journal.conversations.read(other.task_id, after_turn_id=0, after_sequence=0)).turns
+    )
 
 
 async def test_what_was_known_of_the_call_goes_with_what_was_said(journal: Journal) -> None:
     first, second = [
-        await journal.add(task(number), None, UNLIMITED, call_facts=f"{number}".encode())
+        await journal.tasks.add(task(number), None, UNLIMITED, call_facts=f"{number}".encode())
         for number in (1, 2)
     ]
     await put_on_air(journal, first.task_id)
     await end(journal, first.task_id)
-    assert (await journal.get_with_facts(first.task_id))[1] == b"1"
+    assert (await journal.tasks.get_with_facts(first.task_id))[1] == b"1"
     await erase(journal, first.task_id)
-    assert (await journal.get_with_facts(first.task_id))[1] == b""
-    assert (await journal.get_with_facts(second.task_id))[1] == b"2"
+    assert (await journal.tasks.get_with_facts(first.task_id))[1] == b""
+    assert (await journal.tasks.get_with_facts(second.task_id))[1] == b"2"
 
 
 async def test_whoever_has_read_some_of_it_reads_on(journal: Journal) -> None:
     ended = await talked(journal, 1)
-    log, _ = await journal.events_after(ended.task_id, 0, limit=100)
-    last = (await journal.snapshot(ended.task_id)).last_sequence
+    log, _ = await journal.logs.events_after(ended.task_id, 0, limit=100)
+    last = (await journal.logs.snapshot(ended.task_id)).last_sequence
     await erase(journal, ended.task_id)
-    assert (await journal.snapshot(ended.task_id)).last_sequence == last
+    assert (await journal.logs.snapshot(ended.task_id)).last_sequence == last
     states = [each for each in log if isinstance(each.content, Task)]
     for sequence in range(last + 1):
-        events, is_over = await journal.events_after(ended.task_id, sequence, limit=100)
+        events, is_over = await journal.logs.events_after(ended.task_id, sequence, limit=100)
         assert events == [each for each in states if each.sequence > sequence]
         assert is_over
-    said = await journal.conversation(ended.task_id, after_turn_id=0, after_sequence=4)
+    said = await journal.conversations.read(ended.task_id, after_turn_id=0, after_sequence=4)
     assert said.last_sequence == 4
 
 
 async def test_nothing_can_be_said_after_that(journal: Journal) -> None:
     ended = await talked(journal, 1)
     late = event(5, 3, STARTED)
-    await journal.erase(ended.task_id)
+    await journal.erasure.erase(ended.task_id)
     with pytest.raises(ServiceError) as refused:
-        await journal.append(ended.task_id, [late], closing_grace=GRACE)
+        await journal.conversations.append(ended.task_id, [late], closing_grace=GRACE)
     assert refused.value.reason is Reason.TASK_ENDED
 
 
 async def test_a_task_must_have_ended(journal: Journal) -> None:
     live = await add(journal, 1)
     with pytest.raises(ServiceError) as refused:
-        await journal.erase(live.task_id)
+        await journal.erasure.erase(live.task_id)
     assert refused.value.reason is Reason.TASK_NOT_ENDED
     with pytest.raises(ServiceError) as refused:
-        await journal.erase("task_unknown")
+        await journal.erasure.erase("task_unknown")
     assert refused.value.reason is Reason.TASK_NOT_FOUND
 
 
@@ -122,21 +128,23 @@ async def test_only_tasks_that_ended_long_ago_are_erased_and_removed(journal: Jo
     young = await add(journal, 2)
     await end(journal, young.task_id, at=LATER)
     live = await add(journal, 3)
-    assert not await journal.erase_ended(before=LATER)
-    assert not (await journal.conversation(old.task_id, after_turn_id=0, after_sequence=None)).turns
-    assert await journal.get(old.task_id) == old
-    assert not await journal.remove_ended(before=LATER)
+    assert not await journal.erasure.erase_ended(before=LATER)
+    assert not (
+        await journal.conversations.read(old.task_id, after_turn_id=0, after_sequence=None)
+    ).turns
+    assert await journal.tasks.get(old.task_id) == old
+    assert not await journal.erasure.remove_ended(before=LATER)
     with pytest.raises(ServiceError) as missing:
-        await journal.get(old.task_id)
+        await journal.tasks.get(old.task_id)
     assert missing.value.reason is Reason.TASK_NOT_FOUND
     for each in (young, live):
-        await journal.get(each.task_id)
+        await journal.tasks.get(each.task_id)
 
 
 async def test_a_task_is_not_removed_before_what_was_said_in_it(journal: Journal) -> None:
     ended = await talked(journal, 1)
-    assert not await journal.remove_ended(before=LATER)
-    assert await journal.get(ended.task_id) == ended
+    assert not await journal.erasure.remove_ended(before=LATER)
+    assert await journal.tasks.get(ended.task_id) == ended
 
 
 async def test_a_step_erases_many_small_tasks_but_no_more_rows_than_it_may(
@@ -144,9 +152,9 @@ async def test_a_step_erases_many_small_tasks_but_no_more_rows_than_it_may(
 ) -> None:
     for number in range(4):
         await talked(journal, number, turns=erasure.ROWS // 6)
-    assert await journal.erase_ended(before=LATER), "half of the rows of each is not all"
+    assert await journal.erasure.erase_ended(before=LATER), "half of the rows of each is not all"
     steps = 1
-    while await journal.erase_ended(before=LATER):
+    while await journal.erasure.erase_ended(before=LATER):
         steps += 1
     assert steps < 4
 
@@ -154,7 +162,7 @@ async def test_a_step_erases_many_small_tasks_but_no_more_rows_than_it_may(
 async def test_removed_tasks_take_their_requests_with_them(journal: Journal) -> None:
     ended = await talked(journal, 1)
     stop = partial(stopping, reason=StopReason.REQUESTED)
-    await journal.change(ended.task_id, stop, request("again"))
+    await journal.tasks.change(ended.task_id, stop, request("again"))
     await erase(journal, ended.task_id)
-    await journal.remove_ended(before=LATER)
-    assert not await journal.is_repeatable(ended.task_id)
+    await journal.erasure.remove_ended(before=LATER)
+    assert not await journal.tasks.is_repeatable(ended.task_id)

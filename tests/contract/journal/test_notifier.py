@@ -18,11 +18,11 @@ from tests.support.journal import GRACE, NOW, UNLIMITED, add, event, request, ta
 
 
 async def stop(journal: Journal, known: Task) -> None:
-    await journal.change(known.task_id, partial(stopping, reason=StopReason.REQUESTED))
+    await journal.tasks.change(known.task_id, partial(stopping, reason=StopReason.REQUESTED))
 
 
 async def append(journal: Journal, known: Task) -> None:
-    await journal.append(known.task_id, [event(1)], closing_grace=GRACE)
+    await journal.conversations.append(known.task_id, [event(1)], closing_grace=GRACE)
 
 
 @pytest.mark.parametrize("grow", [stop, append])
@@ -37,7 +37,7 @@ async def test_a_log_that_grows_wakes_its_watchers(
             started.release()
             while last == 1:
                 await watch.wait()
-                last = (await storage.journal.snapshot(known.task_id)).last_sequence
+                last = (await storage.journal.logs.snapshot(known.task_id)).last_sequence
             return last
 
     started = asyncio.Semaphore(0)
@@ -52,7 +52,7 @@ async def test_a_task_may_be_watched_before_it_is_added(storage: Storage) -> Non
     with storage.notifier.watching(task(1).task_id) as watch:
         await add(storage.journal, 1)
         await watch.wait()
-        assert await storage.journal.get(task(1).task_id) == task(1)
+        assert await storage.journal.tasks.get(task(1).task_id) == task(1)
 
 
 async def test_news_before_the_first_wait_is_not_lost(storage: Storage) -> None:
@@ -61,28 +61,28 @@ async def test_news_before_the_first_wait_is_not_lost(storage: Storage) -> None:
         await append(storage.journal, known)
         await stop(storage.journal, known)
         await watch.wait()
-        assert (await storage.journal.snapshot(known.task_id)).last_sequence == 3
+        assert (await storage.journal.logs.snapshot(known.task_id)).last_sequence == 3
 
 
 async def refuse_change(journal: Journal, known: Task) -> None:
-    await journal.change(known.task_id, partial(on_air, at=NOW))
+    await journal.tasks.change(known.task_id, partial(on_air, at=NOW))
 
 
 async def refuse_events(journal: Journal, known: Task) -> None:
-    await journal.append(known.task_id, [event(2), event(4)], closing_grace=GRACE)
+    await journal.conversations.append(known.task_id, [event(2), event(4)], closing_grace=GRACE)
 
 
 async def refuse_addition(journal: Journal, known: Task) -> None:
-    await journal.add(task(1), None, Quota(running=0, running_per_user=0))
+    await journal.tasks.add(task(1), None, Quota(running=0, running_per_user=0))
 
 
 async def read(journal: Journal, known: Task) -> None:
-    await journal.snapshot(known.task_id)
-    await journal.page(TaskFilter(), before="", size=1)
+    await journal.logs.snapshot(known.task_id)
+    await journal.search.page(TaskFilter(), before="", size=1)
 
 
 async def append_nothing(journal: Journal, known: Task) -> None:
-    await journal.append(known.task_id, [], closing_grace=GRACE)
+    await journal.conversations.append(known.task_id, [], closing_grace=GRACE)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ async def test_a_log_that_did_not_grow_wakes_nobody(
         waiting = asyncio.create_task(watch.wait())
         await asyncio.gather(leave_alone(journal, quiet), return_exceptions=True)
         # News arrives in the order of the transactions.
-        await journal.add(task(2), request("r"), UNLIMITED)
+        await journal.tasks.add(task(2), request("r"), UNLIMITED)
         await other.wait()
         assert not waiting.done()
         waiting.cancel()
@@ -118,7 +118,7 @@ async def test_watchers_that_left_affect_nobody(storage: Storage) -> None:
         await append(storage.journal, known)
         await staying.wait()
     await stop(storage.journal, known)
-    assert (await storage.journal.snapshot(known.task_id)).last_sequence == 3
+    assert (await storage.journal.logs.snapshot(known.task_id)).last_sequence == 3
 
 
 async def test_draining_sends_all_watchers_away(storage: Storage, notifier: Notifier) -> None:

@@ -15,7 +15,7 @@ OTHER = Replica(replica_id="other", address="10.0.0.2:50052")
 @pytest.fixture(autouse=True)
 async def replicas(journal: Journal) -> None:
     for replica in (ONE, OTHER):
-        await journal.keep_replica(replica)
+        await journal.replicas.keep(replica)
 
 
 @pytest.fixture
@@ -26,14 +26,14 @@ async def task_id(journal: Journal) -> str:
 async def append(journal: Journal, task_id: str, *sequences: int, epoch: int | None) -> int:
     """Append events without a turn."""
     events = [event(each) for each in sequences]
-    return await journal.append(task_id, events, closing_grace=GRACE, epoch=epoch)
+    return await journal.conversations.append(task_id, events, closing_grace=GRACE, epoch=epoch)
 
 
 async def test_a_conversation_has_one_owner(journal: Journal, task_id: str) -> None:
-    await journal.claim_conversation(task_id, ONE.replica_id)
+    await journal.conversations.claim(task_id, ONE.replica_id)
 
     with pytest.raises(ServiceError) as refusal:
-        await journal.claim_conversation(task_id, OTHER.replica_id)
+        await journal.conversations.claim(task_id, OTHER.replica_id)
 
     assert refusal.value.reason is Reason.CONVERSATION_ELSEWHERE
     assert refusal.value.metadata["owner_address"] == ONE.address
@@ -41,30 +41,30 @@ async def test_a_conversation_has_one_owner(journal: Journal, task_id: str) -> N
 
 
 async def test_an_owner_that_claims_again_keeps_its_epoch(journal: Journal, task_id: str) -> None:
-    epoch = await journal.claim_conversation(task_id, ONE.replica_id)
+    epoch = await journal.conversations.claim(task_id, ONE.replica_id)
 
-    assert await journal.claim_conversation(task_id, ONE.replica_id) == epoch
+    assert await journal.conversations.claim(task_id, ONE.replica_id) == epoch
     assert await append(journal, task_id, 1, epoch=epoch) == 1
 
 
 async def test_a_conversation_that_was_given_back_gets_a_new_epoch(
     journal: Journal, task_id: str
 ) -> None:
-    epoch = await journal.claim_conversation(task_id, ONE.replica_id)
+    epoch = await journal.conversations.claim(task_id, ONE.replica_id)
 
-    await journal.release_conversation(task_id, epoch)
+    await journal.conversations.release(task_id, epoch)
 
-    assert await journal.claim_conversation(task_id, OTHER.replica_id) == epoch + 1
+    assert await journal.conversations.claim(task_id, OTHER.replica_id) == epoch + 1
 
 
 async def test_the_conversation_of_a_silent_replica_moves(
     journal: Journal, task_id: str, expire_leases: ExpireLeases
 ) -> None:
-    epoch = await journal.claim_conversation(task_id, ONE.replica_id)
+    epoch = await journal.conversations.claim(task_id, ONE.replica_id)
     await append(journal, task_id, 1, epoch=epoch)
     await expire_leases()
-    await journal.keep_replica(OTHER)
-    current = await journal.claim_conversation(task_id, OTHER.replica_id)
+    await journal.replicas.keep(OTHER)
+    current = await journal.conversations.claim(task_id, OTHER.replica_id)
 
     with pytest.raises(ServiceError) as refusal:
         await append(journal, task_id, 2, epoch=epoch)
@@ -77,7 +77,7 @@ async def test_the_conversation_of_a_silent_replica_moves(
 async def test_a_silent_owner_that_nobody_replaced_goes_on(
     journal: Journal, task_id: str, expire_leases: ExpireLeases
 ) -> None:
-    epoch = await journal.claim_conversation(task_id, ONE.replica_id)
+    epoch = await journal.conversations.claim(task_id, ONE.replica_id)
 
     await expire_leases()
 
@@ -85,26 +85,26 @@ async def test_a_silent_owner_that_nobody_replaced_goes_on(
 
 
 async def test_a_stale_owner_gives_nothing_back(journal: Journal, task_id: str) -> None:
-    epoch = await journal.claim_conversation(task_id, ONE.replica_id)
-    await journal.forget_replica(ONE.replica_id)
-    await journal.claim_conversation(task_id, OTHER.replica_id)
+    epoch = await journal.conversations.claim(task_id, ONE.replica_id)
+    await journal.replicas.forget(ONE.replica_id)
+    await journal.conversations.claim(task_id, OTHER.replica_id)
 
-    await journal.release_conversation(task_id, epoch)
-    await journal.keep_replica(ONE)
+    await journal.conversations.release(task_id, epoch)
+    await journal.replicas.keep(ONE)
 
     with pytest.raises(ServiceError):
-        await journal.claim_conversation(task_id, ONE.replica_id)
+        await journal.conversations.claim(task_id, ONE.replica_id)
 
 
 async def test_a_replica_takes_the_place_of_an_older_one_at_its_address(
     journal: Journal, task_id: str
 ) -> None:
-    epoch = await journal.claim_conversation(task_id, ONE.replica_id)
+    epoch = await journal.conversations.claim(task_id, ONE.replica_id)
     started_again = Replica(replica_id="one again", address=ONE.address)
 
-    await journal.keep_replica(started_again)
+    await journal.replicas.keep(started_again)
 
-    assert await journal.claim_conversation(task_id, started_again.replica_id) == epoch + 1
+    assert await journal.conversations.claim(task_id, started_again.replica_id) == epoch + 1
 
 
 async def test_an_event_that_is_there_is_skipped(journal: Journal, task_id: str) -> None:
@@ -120,7 +120,7 @@ async def test_another_event_with_the_sequence_of_one_is_refused(
     other = event(2, payload=b"something else")
 
     with pytest.raises(ServiceError) as refusal:
-        await journal.append(task_id, [other, event(3)], closing_grace=GRACE)
+        await journal.conversations.append(task_id, [other, event(3)], closing_grace=GRACE)
 
     assert refusal.value.reason is Reason.CONVERSATION_MOVED
     assert await append(journal, task_id, 3, epoch=None) == 3

@@ -51,7 +51,7 @@ async def talked(
     tenant_id: str = DEFAULT_TENANT,
 ) -> Task:
     """Add a task of a user in which something is said."""
-    made = await journal.add(
+    made = await journal.tasks.add(
         task(
             number,
             user_id=user_id,
@@ -70,7 +70,7 @@ async def talked(
             event(2 * turn - 1, turn, started, payload=SECRET.encode()),
             event(2 * turn, turn, closed),
         ]
-        await journal.append(made.task_id, said, closing_grace=GRACE)
+        await journal.conversations.append(made.task_id, said, closing_grace=GRACE)
     return await end(journal, made.task_id, at=NOW + timedelta(seconds=60)) if is_over else made
 
 
@@ -78,7 +78,7 @@ async def forget(journal: Journal, user_id: str) -> int:
     """Remove all that is kept of a user; return the number of tasks."""
     tasks = 0
     while True:
-        removal = await journal.forget_user(user_id)
+        removal = await journal.erasure.forget_user(user_id)
         tasks += removal.tasks
         if not removal.has_more:
             return tasks
@@ -86,7 +86,7 @@ async def forget(journal: Journal, user_id: str) -> int:
 
 async def usage(journal: Journal) -> Sequence[UsageRow]:
     wanted = UsageFilter(window=ALL, grouping=Grouping.USER)
-    return await journal.usage(wanted, after=None, size=100)
+    return await journal.usage.report(wanted, after=None, size=100)
 
 
 def as_nobody(rows: Sequence[UsageRow]) -> dict[object, tuple[int, int, int, ProviderTotals]]:
@@ -116,8 +116,8 @@ async def test_nothing_of_a_user_is_left_and_all_of_the_others(journal: Journal)
     bobs = await talked(journal, 4, "bob")
     # Of these, only what they used was left.
     for first in anns[:2]:
-        await journal.erase(first.task_id)
-    await journal.remove_ended(before=NOW + timedelta(days=1))
+        await journal.erasure.erase(first.task_id)
+    await journal.erasure.remove_ended(before=NOW + timedelta(days=1))
     before = await usage(journal)
     assert {row.user_id for row in before} == {"ann", "bob"}
 
@@ -126,11 +126,11 @@ async def test_nothing_of_a_user_is_left_and_all_of_the_others(journal: Journal)
 
     for each in anns:
         with pytest.raises(ServiceError) as missing:
-            await journal.get(each.task_id)
+            await journal.tasks.get(each.task_id)
         assert missing.value.reason is Reason.TASK_NOT_FOUND
-        assert not await journal.is_repeatable(each.task_id)
-    assert (await journal.get_with_facts(bobs.task_id)) == (bobs, SECRET.encode())
-    assert (await journal.turn(bobs.task_id, 1)).turn.user_text == SECRET
+        assert not await journal.tasks.is_repeatable(each.task_id)
+    assert (await journal.tasks.get_with_facts(bobs.task_id)) == (bobs, SECRET.encode())
+    assert (await journal.conversations.turn(bobs.task_id, 1)).turn.user_text == SECRET
     after = await usage(journal)
     assert {row.user_id for row in after} == {"", "bob"}
     assert as_nobody(after) == as_nobody(before)
@@ -152,16 +152,16 @@ async def test_a_user_who_is_on_air_is_not_removed(journal: Journal) -> None:
     over = await talked(journal, 1, "ann")
     live = await talked(journal, 2, "ann", is_over=False)
     with pytest.raises(ServiceError) as refused:
-        await journal.forget_user("ann")
+        await journal.erasure.forget_user("ann")
     assert refused.value.reason is Reason.TASK_NOT_ENDED
     assert refused.value.metadata["task_id"] == live.task_id
-    assert (await journal.turn(over.task_id, 1)).turn.user_text == SECRET
+    assert (await journal.conversations.turn(over.task_id, 1)).turn.user_text == SECRET
 
 
 async def test_a_long_life_goes_in_steps(journal: Journal) -> None:
     await talked(journal, 1, "ann", turns=erasure.ROWS // 2)
     steps = 1
-    while (await journal.forget_user("ann")).has_more:
+    while (await journal.erasure.forget_user("ann")).has_more:
         steps += 1
     # 750 rows of what was said, the task, and what it cost.
     assert steps == 3
@@ -172,7 +172,7 @@ async def test_tasks_of_nobody_stay(journal: Journal) -> None:
     await end(journal, nobodys.task_id)
     await talked(journal, 2, "ann")
     await forget(journal, "ann")
-    assert (await journal.get(nobodys.task_id)).task_id == nobodys.task_id
+    assert (await journal.tasks.get(nobodys.task_id)).task_id == nobodys.task_id
 
 
 async def test_keys_and_tickets_of_a_user_are_removed(storage: Storage) -> None:
@@ -208,8 +208,8 @@ async def test_keys_and_tickets_of_a_user_are_removed(storage: Storage) -> None:
 async def test_nobody_cannot_be_removed(journal: Journal) -> None:
     made = await talked(journal, 1, "ann")
     with pytest.raises(ValueError, match="nobody"):
-        await journal.forget_user("")
-    assert await journal.get(made.task_id) == made
+        await journal.erasure.forget_user("")
+    assert await journal.tasks.get(made.task_id) == made
 
 
 async def test_a_user_of_that_name_of_another_tenant_stays(journal: Journal) -> None:
@@ -219,10 +219,10 @@ async def test_a_user_of_that_name_of_another_tenant_stays(journal: Journal) -> 
             # One is only counted any more.
             for each in (2 * number, 2 * number + 10):
                 made = await talked(journal, each, "ann", tenant_id=tenant.tenant_id)
-            await journal.erase(made.task_id)
-    await journal.remove_ended(before=NOW + timedelta(days=1))
+            await journal.erasure.erase(made.task_id)
+    await journal.erasure.remove_ended(before=NOW + timedelta(days=1))
     with acting_for(zoo):
-        before = await usage(journal), await journal.page(TaskFilter(), before="", size=9)
+        before = await usage(journal), await journal.search.page(TaskFilter(), before="", size=9)
     with acting_for(Caller(tenant_id="acme", user_id="bob")):
         assert await forget(journal, "ann") == 0
     with acting_for(acme):
@@ -232,7 +232,7 @@ async def test_a_user_of_that_name_of_another_tenant_stays(journal: Journal) -> 
         assert as_nobody([row]) == whole
         assert (row.user_id, row.tasks) == ("", 2)
     with acting_for(zoo):
-        after = await usage(journal), await journal.page(TaskFilter(), before="", size=9)
+        after = await usage(journal), await journal.search.page(TaskFilter(), before="", size=9)
     assert after == before
     assert len(after[1]) == 1
 

@@ -23,7 +23,7 @@ from services.task.domain.usage import Budget, Grouping, Period, Position, Usage
 from services.task.jobs import Jobs
 from services.task.journal.audit import SqlAuditLog
 from services.task.journal.database import Database, Transaction, Work
-from services.task.journal.journal import SqlJournal
+from services.task.journal.journal import sql_journal
 from services.task.journal.rows import Row, SqlValue, places, task_to_row, to_micros
 from services.task.journal.webhooks import SqlWebhooks
 from services.task.ports.journal import Journal
@@ -186,19 +186,19 @@ async def use(journal: Journal) -> None:
     """Call every method of a journal, in each of its ways."""
     first, second, third = (TASKS + number for number in range(3))
     user = {"user_id": "u1"}
-    known = (await journal.add(task(first, **user), request("first"), UNLIMITED)).task_id
-    await journal.add(task(second, **user), request("first"), UNLIMITED)
-    await journal.find_created(request("first"))
+    known = (await journal.tasks.add(task(first, **user), request("first"), UNLIMITED)).task_id
+    await journal.tasks.add(task(second, **user), request("first"), UNLIMITED)
+    await journal.tasks.find_created(request("first"))
     await put_on_air(journal, known)
-    other = (await journal.add(task(third), None, UNLIMITED)).task_id
-    await journal.change(other, partial(refused, failure=FAILURE, at=NOW), request("other"))
-    await journal.get(known)
-    await journal.get_with_facts(known)
-    await journal.change_facts(known, lambda facts: b"news")
-    await journal.live()
-    await journal.of_stream("room", f"stream-{first}", since=NOW)
-    await journal.is_repeatable(known)
-    await journal.of_avatar(f"avatar of {known}")
+    other = (await journal.tasks.add(task(third), None, UNLIMITED)).task_id
+    await journal.tasks.change(other, partial(refused, failure=FAILURE, at=NOW), request("other"))
+    await journal.tasks.get(known)
+    await journal.tasks.get_with_facts(known)
+    await journal.tasks.change_facts(known, lambda facts: b"news")
+    await journal.search.live()
+    await journal.search.of_stream("room", f"stream-{first}", since=NOW)
+    await journal.tasks.is_repeatable(known)
+    await journal.search.of_avatar(f"avatar of {known}")
     for wanted in (
         TaskFilter(),
         TaskFilter(states=(TaskState.STREAMING,)),
@@ -211,30 +211,30 @@ async def use(journal: Journal) -> None:
         TaskFilter(is_of_every_tenant=True, user_id="u1"),
     ):
         for before in ("", known):
-            await journal.page(wanted, before=before, size=50)
-    await journal.snapshot(known)
-    await journal.events_after(known, 0, limit=200)
+            await journal.search.page(wanted, before=before, size=50)
+    await journal.logs.snapshot(known)
+    await journal.logs.events_after(known, 0, limit=200)
     said = [
         event(1, 1, TurnStarted(origin=1, user_text="Hello.", language_code="en")),
         event(2, 1, ReplyUpdated(delta="Hi.")),
         event(3, 1, TurnClosed(reply_text="Hi.", heard_text="Hi.", providers=(USED,))),
     ]
     await asyncio.gather(
-        *(journal.append(each, said, closing_grace=GRACE) for each in (known, other)),
+        *(journal.conversations.append(each, said, closing_grace=GRACE) for each in (known, other)),
         return_exceptions=True,
     )
-    await journal.conversation(known, after_turn_id=0, after_sequence=0)
-    await journal.turn(known, 1)
-    await journal.last_turn_time(known)
-    await journal.abandoned_turns(ended_before=NOW, limit=100)
+    await journal.conversations.read(known, after_turn_id=0, after_sequence=0)
+    await journal.conversations.turn(known, 1)
+    await journal.conversations.last_turn_time(known)
+    await journal.conversations.abandoned_turns(ended_before=NOW, limit=100)
     await use_leases(journal, known)
     await use_usage(journal)
     await end(journal, known)
-    await journal.append(known, [event(4), event(4)], closing_grace=GRACE)
-    await journal.erase(known)
-    await journal.erase_ended(before=NOW + timedelta(days=1))
-    await journal.remove_ended(before=NOW + timedelta(days=1))
-    await journal.forget_requests()
+    await journal.conversations.append(known, [event(4), event(4)], closing_grace=GRACE)
+    await journal.erasure.erase(known)
+    await journal.erasure.erase_ended(before=NOW + timedelta(days=1))
+    await journal.erasure.remove_ended(before=NOW + timedelta(days=1))
+    await journal.tasks.forget_requests()
 
 
 async def use_usage(journal: Journal) -> None:
@@ -245,18 +245,18 @@ async def use_usage(journal: Journal) -> None:
         tenants=Tenants(default=TenantQuota(live_tasks=1_000, minutes_per_day=1_000_000)),
     )
     watched = task(TASKS + 3, user_id="u2", max_absence=timedelta(minutes=1), seen_time=NOW)
-    await journal.add(watched, None, limited)
+    await journal.tasks.add(watched, None, limited)
     await put_on_air(journal, watched.task_id)
-    await journal.note_seen({client(watched.task_id): NOW + timedelta(minutes=1)})
-    await journal.absent(noted_since=NOW)
+    await journal.clients.note_seen({client(watched.task_id): NOW + timedelta(minutes=1)})
+    await journal.clients.absent(noted_since=NOW)
     window = Period.MONTH.around(NOW)
-    await journal.overspent(Budget(user_seconds=0, period=Period.MONTH), window)
-    await journal.spending(("default", "acme"), Period.DAY.around(NOW))
+    await journal.usage.overspent(Budget(user_seconds=0, period=Period.MONTH), window)
+    await journal.usage.spending(("default", "acme"), Period.DAY.around(NOW))
     for grouping in Grouping:
         for user_id in ("", "u1"):
             wanted = UsageFilter(window=window, grouping=grouping, user_id=user_id)
             for after in (None, Position(time=window.start, key="")):
-                await journal.usage(wanted, after=after, size=2)
+                await journal.usage.report(wanted, after=after, size=2)
 
 
 async def use_webhooks(webhooks: WebhookStore, journal: Journal) -> None:
@@ -267,7 +267,7 @@ async def use_webhooks(webhooks: WebhookStore, journal: Journal) -> None:
     await webhooks.add(webhook, keys[0], done)
     await webhooks.add_key("default", "own", keys[1], until=NOW, deed=done)
     await webhooks.of_tenant("default")
-    known = (await journal.add(task(TASKS + 4), None, UNLIMITED)).task_id
+    known = (await journal.tasks.add(task(TASKS + 4), None, UNLIMITED)).task_id
     await put_on_air(journal, known)
     await end(journal, known)
     assert await webhooks.due("replica") == ["own"]
@@ -298,21 +298,23 @@ async def use_audit(audit: AuditLog) -> None:
 async def use_leases(journal: Journal, task_id: str) -> None:
     """Call every method of a journal that is about replicas."""
     for name in ("one", "other"):
-        await journal.keep_replica(Replica(replica_id=name, address=f"{name}:1"))
-    lease = await journal.take(task_id, "one")
+        await journal.replicas.keep(Replica(replica_id=name, address=f"{name}:1"))
+    lease = await journal.leases.take(task_id, "one")
     assert lease is not None
-    assert await journal.take(task_id, "other") is None
-    await journal.release(lease)
-    await journal.mark_due([task_id])
-    assert await journal.take_due("other", limit=10, busy=())
-    assert await journal.lead("sweep", "one")
-    epoch = await journal.claim_conversation(task_id, "one")
+    assert await journal.leases.take(task_id, "other") is None
+    await journal.leases.release(lease)
+    await journal.leases.mark_due([task_id])
+    assert await journal.leases.take_due("other", limit=10, busy=())
+    assert await journal.replicas.lead("sweep", "one")
+    epoch = await journal.conversations.claim(task_id, "one")
     with pytest.raises(ServiceError):
-        await journal.claim_conversation(task_id, "other")
+        await journal.conversations.claim(task_id, "other")
     with pytest.raises(ServiceError):
-        await journal.append(task_id, [event(4)], closing_grace=GRACE, epoch=epoch + 1)
-    await journal.release_conversation(task_id, epoch)
-    await journal.forget_replica("one")
+        await journal.conversations.append(
+            task_id, [event(4)], closing_grace=GRACE, epoch=epoch + 1
+        )
+    await journal.conversations.release(task_id, epoch)
+    await journal.replicas.forget("one")
 
 
 @asynccontextmanager
@@ -351,7 +353,7 @@ async def test_no_statement_reads_a_whole_table(
         await database.transact(fill)
         await database.transact(analyze)
         recording = RecordingDatabase(database)
-        journal = SqlJournal(recording, clock, jobs)
+        journal = sql_journal(recording, clock, jobs)
         await use(journal)
         await use_webhooks(SqlWebhooks(recording), journal)
         await use_audit(SqlAuditLog(recording))

@@ -18,11 +18,11 @@ async def on_air(journal: Journal, number: int) -> Task:
 
 
 async def note(journal: Journal, clock: ManualClock, *task_ids: str) -> None:
-    await journal.note_seen(dict.fromkeys(map(client, task_ids), clock()))
+    await journal.clients.note_seen(dict.fromkeys(map(client, task_ids), clock()))
 
 
 async def absent(journal: Journal, **since: timedelta) -> list[str]:
-    found = await journal.absent(noted_since=NOW + since.get("since", timedelta(days=-1)))
+    found = await journal.clients.absent(noted_since=NOW + since.get("since", timedelta(days=-1)))
     return [task.task_id for task in found]
 
 
@@ -52,9 +52,9 @@ async def test_a_client_is_noted_no_more_often_than_needed(
     there = await on_air(journal, 1)
     clock.advance(10)
     await note(journal, clock, there.task_id)
-    assert (await journal.get(there.task_id)).seen_time == NOW
+    assert (await journal.tasks.get(there.task_id)).seen_time == NOW
     clock.advance(6)
     await note(journal, clock, there.task_id)
-    seen = (await journal.get(there.task_id)).seen_time
+    seen = (await journal.tasks.get(there.task_id)).seen_time
     assert seen is not None
     assert seen > NOW + timedelta(seconds=15)

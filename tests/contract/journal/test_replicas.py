@@ -16,7 +16,7 @@ from services.runtime.failures.reasons import Reason
 from services.task.domain.conversation import ReplyUpdated, TaskEvent
 from services.task.domain.tasks import StopReason, Task, stopping
 from services.task.jobs import Jobs
-from services.task.journal.journal import SqlJournal
+from services.task.journal.journal import sql_journal
 from services.task.ports.journal import Journal
 from services.task.ports.logs import Snapshot
 from services.task.ports.storage import Storage
@@ -45,13 +45,13 @@ async def replicas(postgres_url: str, clock: ManualClock) -> AsyncIterator[tuple
 
 
 async def append(journal: Journal, task_id: str, sequence: int) -> int:
-    return await journal.append(task_id, [event(sequence)], closing_grace=GRACE)
+    return await journal.conversations.append(task_id, [event(sequence)], closing_grace=GRACE)
 
 
 async def follow(storage: Storage, task_id: str, *, last: int) -> None:
     """Return once a watcher has been woken to read the log up to a sequence."""
     with storage.notifier.watching(task_id) as watch:
-        while (await storage.journal.snapshot(task_id)).last_sequence < last:
+        while (await storage.journal.logs.snapshot(task_id)).last_sequence < last:
             await watch.wait()
 
 
@@ -75,7 +75,7 @@ async def test_watchers_see_what_another_replica_writes(
 async def sequences(storage: Storage, task_id: str, started: asyncio.Semaphore) -> list[int]:
     """Return the sequences of all events that a watcher gets until the task is over."""
     got: list[int] = []
-    async with aclosing(watch(storage.journal, storage.notifier, task_id, 0)) as updates:
+    async with aclosing(watch(storage.journal.logs, storage.notifier, task_id, 0)) as updates:
         async for update in updates:
             match update:
                 case TaskEvent(sequence=sequence):
@@ -125,7 +125,7 @@ async def test_a_lost_message_is_made_up_for(
         opened(postgres_url, pool_size=2, sender=Mute(), on_change=lambda _: None) as database,
         Jobs() as jobs,
     ):
-        mute = SqlJournal(database, clock, jobs)
+        mute = sql_journal(database, clock, jobs)
         await grow_and_follow(mute, storage, await add(mute, 1))
 
 
@@ -154,13 +154,13 @@ async def test_a_listener_that_lost_its_connection_makes_another(
 async def test_one_request_makes_one_task(replicas: tuple[Storage, Storage]) -> None:
     added = await asyncio.gather(
         *(
-            replica.journal.add(task(2 * number + index), request("r"), UNLIMITED)
+            replica.journal.tasks.add(task(2 * number + index), request("r"), UNLIMITED)
             for number in range(CALLS)
             for index, replica in enumerate(replicas)
         )
     )
     assert added == [added[0]] * len(added)
-    assert await replicas[0].journal.live() == [added[0]]
+    assert await replicas[0].journal.search.live() == [added[0]]
 
 
 async def test_one_request_id_makes_a_task_or_stops_one(
@@ -171,8 +171,8 @@ async def test_one_request_id_makes_a_task_or_stops_one(
     change = partial(stopping, reason=StopReason.REQUESTED)
     for number, each in enumerate(known):
         outcomes = await asyncio.gather(
-            one.journal.add(task(100 + number), request(f"r{number}", "add"), UNLIMITED),
-            other.journal.change(each.task_id, change, request(f"r{number}", "stop")),
+            one.journal.tasks.add(task(100 + number), request(f"r{number}", "add"), UNLIMITED),
+            other.journal.tasks.change(each.task_id, change, request(f"r{number}", "stop")),
             return_exceptions=True,
         )
         refused = [each for each in outcomes if isinstance(each, ServiceError)]
@@ -183,13 +183,13 @@ async def test_the_quota_is_exact(replicas: tuple[Storage, Storage]) -> None:
     quota = Quota(running=CALLS, running_per_user=3)
     outcomes = await asyncio.gather(
         *(
-            replica.journal.add(task(2 * number + index, user_id="ann"), None, quota)
+            replica.journal.tasks.add(task(2 * number + index, user_id="ann"), None, quota)
             for number in range(CALLS)
             for index, replica in enumerate(replicas)
         ),
         return_exceptions=True,
     )
-    assert len(await replicas[1].journal.live()) == 3
+    assert len(await replicas[1].journal.search.live()) == 3
     refused = [each.reason for each in outcomes if isinstance(each, ServiceError)]
     assert refused == [Reason.QUOTA_EXCEEDED] * (len(outcomes) - 3)
 
@@ -201,7 +201,7 @@ async def test_events_are_written_once_whoever_writes_them(
     events = [event(number, 1, ReplyUpdated(delta=f"{number} ")) for number in range(1, 6)]
     last = await asyncio.gather(
         *(
-            replica.journal.append(known.task_id, events, closing_grace=GRACE)
+            replica.journal.conversations.append(known.task_id, events, closing_grace=GRACE)
             for _ in range(CALLS)
             for known in tasks
             for replica in replicas
@@ -209,7 +209,7 @@ async def test_events_are_written_once_whoever_writes_them(
     )
     assert set(last) == {5}
     for known in tasks:
-        said = await replicas[1].journal.conversation(
+        said = await replicas[1].journal.conversations.read(
             known.task_id, after_turn_id=0, after_sequence=0
         )
         assert said.events == tuple(each.payload for each in events)
@@ -221,7 +221,7 @@ async def test_what_the_database_cannot_store_is_replaced(
 ) -> None:
     journal = replicas[0].journal
     known = await add(journal, 1, user_id="a\0b")
-    assert (await journal.get(known.task_id)).user_id == "a\N{REPLACEMENT CHARACTER}b"
+    assert (await journal.tasks.get(known.task_id)).user_id == "a\N{REPLACEMENT CHARACTER}b"
 
 
 @pytest.fixture(scope="module")
@@ -280,7 +280,7 @@ async def test_a_crash_of_the_server_loses_nothing_and_passes(
             await follow(other, tasks[0].task_id, last=20)
             await crash(crashing, url)
         for known in tasks:
-            said = await other.journal.conversation(
+            said = await other.journal.conversations.read(
                 known.task_id, after_turn_id=0, after_sequence=0
             )
             assert said.events == tuple(event(number).payload for number in range(1, 200))
@@ -296,14 +296,14 @@ async def test_a_server_that_stays_away_is_told(
         known = await add(storage.journal, 1)
         await asyncio.to_thread(crashing.stop)
         try:
-            for call in (storage.journal.get(known.task_id), add(storage.journal, 2)):
+            for call in (storage.journal.tasks.get(known.task_id), add(storage.journal, 2)):
                 with pytest.raises(ServiceError) as refused:
                     await call
                 assert refused.value.reason is Reason.DEPENDENCY_UNAVAILABLE
                 assert refused.value.retry_after_s
         finally:
             await asyncio.to_thread(crashing.start)
-        assert await storage.journal.get(known.task_id) == known
+        assert await storage.journal.tasks.get(known.task_id) == known
 
 
 @asynccontextmanager
@@ -320,15 +320,15 @@ async def pooled(url: str, clock: ManualClock, folder: Path) -> AsyncIterator[St
 async def test_transactions_may_be_pooled(url: str, clock: ManualClock, tmp_path: Path) -> None:
     async def live(journal: Journal, number: int) -> None:
         wanted: Request = request(f"r{number}")
-        known = await journal.add(task(number), wanted, UNLIMITED)
-        assert await journal.add(task(100 + number), wanted, UNLIMITED) == known
+        known = await journal.tasks.add(task(number), wanted, UNLIMITED)
+        assert await journal.tasks.add(task(100 + number), wanted, UNLIMITED) == known
         events = [event(each, 1, ReplyUpdated(delta="x")) for each in range(1, 120)]
-        await journal.append(known.task_id, events, closing_grace=GRACE)
-        said = await journal.conversation(known.task_id, after_turn_id=0, after_sequence=0)
+        await journal.conversations.append(known.task_id, events, closing_grace=GRACE)
+        said = await journal.conversations.read(known.task_id, after_turn_id=0, after_sequence=0)
         assert len(said.events) == 119
         with pytest.raises(ServiceError):
             await append(journal, known.task_id, 130)
-        await journal.change(known.task_id, partial(stopping, reason=StopReason.REQUESTED))
+        await journal.tasks.change(known.task_id, partial(stopping, reason=StopReason.REQUESTED))
 
     async with pooled(url, clock, tmp_path) as storage:
         await asyncio.gather(*(live(storage.journal, number) for number in range(CALLS)))

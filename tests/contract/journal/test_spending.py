@@ -30,7 +30,7 @@ async def begin(journal: Journal, number: int, tenant_id: str, **fields: Any) ->
     made = await add(journal, number, **{"tenant_id": tenant_id, "create_time": NOW, **fields})
     accept = partial(accepted, avatar_id="a", digital_human_id="mia", at=made.create_time)
     with acting_for(of_tenant(tenant_id)):
-        await journal.change(made.task_id, accept)
+        await journal.tasks.change(made.task_id, accept)
     return made
 
 
@@ -45,13 +45,13 @@ async def pay(journal: Journal, made: Task, *costs: tuple[str, int]) -> None:
     used = tuple(ProviderTotals(currency=each, cost_micros=micros) for each, micros in costs)
     with acting_for(of_tenant(made.tenant_id)):
         change = TurnClosed(reply_text="Hi.", heard_text="Hi.", providers=used)
-        await journal.append(made.task_id, [event(1, 1, change)], closing_grace=GRACE)
+        await journal.conversations.append(made.task_id, [event(1, 1, change)], closing_grace=GRACE)
 
 
 async def refusal(journal: Journal, of: Task) -> ServiceError | None:
     """Return with what a new task is refused."""
     try:
-        await journal.add(of, None, LIMITED)
+        await journal.tasks.add(of, None, LIMITED)
     except ServiceError as error:
         return error
     return None
@@ -68,7 +68,7 @@ async def test_a_day_adds_up_seconds_and_costs_of_all_that_a_tenant_has(
     await begin(journal, 3, "large")
     await begin(journal, 4, "small", create_time=NOW - timedelta(hours=1))
     clock.advance(9.1)
-    assert await journal.spending(("small", "large"), TODAY) == {
+    assert await journal.usage.spending(("small", "large"), TODAY) == {
         "small": Spending(seconds=40, cost_micros={"USD": 1_000_000, "EUR": 7}),
         "large": Spending(seconds=10, cost_micros={}),
     }
@@ -79,12 +79,12 @@ async def test_what_removed_tasks_cost_still_counts(journal: Journal) -> None:
         removed = await begin(journal, number, tenant_id)
         await pay(journal, removed, ("USD", 5))
         await finish(journal, removed, seconds=30)
-    while await journal.erase_ended(before=NOW + DAY):
+    while await journal.erasure.erase_ended(before=NOW + DAY):
         pass
-    while await journal.remove_ended(before=NOW + DAY):
+    while await journal.erasure.remove_ended(before=NOW + DAY):
         pass
     spent = Spending(seconds=30, cost_micros={"USD": 5})
-    assert await journal.spending(("small", "default"), TODAY) == {
+    assert await journal.usage.spending(("small", "default"), TODAY) == {
         "small": spent,
         "default": spent,
     }
@@ -127,5 +127,5 @@ async def test_its_own_quota_is_told_before_that_all_places_are_taken(journal: J
         ("large", Reason.CAPACITY_EXCEEDED),
     ):
         with pytest.raises(ServiceError) as caught:
-            await journal.add(task(3, tenant_id=tenant_id), None, full)
+            await journal.tasks.add(task(3, tenant_id=tenant_id), None, full)
         assert caught.value.reason is reason

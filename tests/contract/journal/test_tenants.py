@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
@@ -59,49 +60,65 @@ LATER = NOW + timedelta(days=1)
 
 Call = Callable[[Journal, str], Awaitable[object]]
 BY_TASK: dict[str, Call] = {
-    "get": lambda journal, task_id: journal.get(task_id),
-    "get_with_facts": lambda journal, task_id: journal.get_with_facts(task_id),
-    "change": lambda journal, task_id: journal.change(task_id, lambda known: known),
-    "change_facts": lambda journal, task_id: journal.change_facts(task_id, lambda known: known),
-    "snapshot": lambda journal, task_id: journal.snapshot(task_id),
-    "events_after": lambda journal, task_id: journal.events_after(task_id, 0, limit=9),
-    "append": lambda journal, task_id: journal.append(task_id, [event(3)], closing_grace=GRACE),
-    "conversation": lambda journal, task_id: journal.conversation(
+    "tasks.get": lambda journal, task_id: journal.tasks.get(task_id),
+    "tasks.get_with_facts": lambda journal, task_id: journal.tasks.get_with_facts(task_id),
+    "tasks.change": lambda journal, task_id: journal.tasks.change(task_id, lambda known: known),
+    "tasks.change_facts": lambda journal, task_id: journal.tasks.change_facts(
+        task_id, lambda known: known
+    ),
+    "logs.snapshot": lambda journal, task_id: journal.logs.snapshot(task_id),
+    "logs.events_after": lambda journal, task_id: journal.logs.events_after(task_id, 0, limit=9),
+    "conversations.append": lambda journal, task_id: journal.conversations.append(
+        task_id, [event(3)], closing_grace=GRACE
+    ),
+    "conversations.read": lambda journal, task_id: journal.conversations.read(
         task_id, after_turn_id=0, after_sequence=0
     ),
-    "turn": lambda journal, task_id: journal.turn(task_id, 1),
-    "take": lambda journal, task_id: journal.take(task_id, "replica"),
-    "claim_conversation": lambda journal, task_id: journal.claim_conversation(task_id, "replica"),
-    "release_conversation": lambda journal, task_id: journal.release_conversation(task_id, 1),
-    "erase": lambda journal, task_id: journal.erase(task_id),
+    "conversations.turn": lambda journal, task_id: journal.conversations.turn(task_id, 1),
+    "leases.take": lambda journal, task_id: journal.leases.take(task_id, "replica"),
+    "conversations.claim": lambda journal, task_id: journal.conversations.claim(task_id, "replica"),
+    "conversations.release": lambda journal, task_id: journal.conversations.release(task_id, 1),
+    "erasure.erase": lambda journal, task_id: journal.erasure.erase(task_id),
 }
-OTHERWISE_LIMITED = {"add", "find_created", "page", "usage", "note_seen", "forget_user"}
+OTHERWISE_LIMITED = {
+    "tasks.add",
+    "tasks.find_created",
+    "search.page",
+    "usage.report",
+    "clients.note_seen",
+    "erasure.forget_user",
+}
 """Tested one by one below."""
 OF_ALL_TENANTS = {
-    "live",
-    "of_stream",
-    "of_avatar",
-    "is_repeatable",
-    "last_turn_time",
-    "abandoned_turns",
-    "mark_due",
-    "take_due",
-    "absent",
-    "erase_ended",
-    "remove_ended",
-    "overspent",
-    "spending",
-    "forget_requests",
+    "search.live",
+    "search.of_stream",
+    "search.of_avatar",
+    "tasks.is_repeatable",
+    "conversations.last_turn_time",
+    "conversations.abandoned_turns",
+    "leases.mark_due",
+    "leases.take_due",
+    "clients.absent",
+    "erasure.erase_ended",
+    "erasure.remove_ended",
+    "usage.overspent",
+    "usage.spending",
+    "tasks.forget_requests",
 }
-ABOUT_NO_TASK = {"keep_replica", "forget_replica", "lead"}
-BY_THEIR_HOLDERS = {"release", "wake"}
+ABOUT_NO_TASK = {"replicas.keep", "replicas.forget", "replicas.lead"}
+BY_THEIR_HOLDERS = {"leases.release", "logs.wake"}
 """Who calls them has been given the task's lease, or has read the task."""
 
 
 def test_of_every_method_it_is_known_what_it_shows_to_whom() -> None:
-    methods = {name for name, _ in inspect.getmembers(Journal, inspect.isfunction)}
+    methods = {
+        f"{part}.{name}"
+        for part, port in get_type_hints(Journal).items()
+        for name, _ in inspect.getmembers(port, inspect.isfunction)
+        if not name.startswith("_")
+    }
     known = OTHERWISE_LIMITED | OF_ALL_TENANTS | ABOUT_NO_TASK | BY_THEIR_HOLDERS | set(BY_TASK)
-    assert {name for name in methods if not name.startswith("_")} == known
+    assert methods == known
 
 
 async def ann_talked(journal: Journal, *, is_over: bool) -> Task:
@@ -110,8 +127,10 @@ async def ann_talked(journal: Journal, *, is_over: bool) -> Task:
     with acting_for(ACME):
         made = await add(journal, 1, tenant_id="acme", user_id="ann")
         await put_on_air(journal, made.task_id)
-        await journal.append(made.task_id, said, closing_grace=GRACE)
-        return await end(journal, made.task_id) if is_over else await journal.get(made.task_id)
+        await journal.conversations.append(made.task_id, said, closing_grace=GRACE)
+        return (
+            await end(journal, made.task_id) if is_over else await journal.tasks.get(made.task_id)
+        )
 
 
 async def reason_of(call: Awaitable[object]) -> Reason | None:
@@ -125,7 +144,7 @@ async def reason_of(call: Awaitable[object]) -> Reason | None:
 
 @pytest.mark.parametrize("name", BY_TASK)
 async def test_a_task_exists_for_its_tenant_and_its_user(journal: Journal, name: str) -> None:
-    made = await ann_talked(journal, is_over=name == "erase")
+    made = await ann_talked(journal, is_over=name == "erasure.erase")
     for who, caller in STRANGERS.items():
         with acting_for(caller):
             reason = await reason_of(BY_TASK[name](journal, made.task_id))
@@ -140,7 +159,7 @@ async def test_a_refusal_tells_as_much_of_a_foreign_task_as_of_none(journal: Jou
 
     async def refusal(task_id: str) -> tuple[str, dict[str, str]]:
         with acting_for(ZOO), pytest.raises(ServiceError) as refused:
-            await journal.get(task_id)
+            await journal.tasks.get(task_id)
         return refused.value.message, {**refused.value.metadata, "task_id": ""}
 
     assert await refusal(made.task_id) == await refusal("task_unknown")
@@ -151,7 +170,9 @@ async def test_appends_that_go_in_together_are_each_for_their_own_caller(journal
 
     async def append(caller: Caller) -> Reason | None:
         with acting_for(caller):
-            return await reason_of(journal.append(made.task_id, [event(3)], closing_grace=GRACE))
+            return await reason_of(
+                journal.conversations.append(made.task_id, [event(3)], closing_grace=GRACE)
+            )
 
     reasons = await asyncio.gather(*map(append, (ACME, ZOO, ANN, BOB)))
     assert reasons == [None, Reason.TASK_NOT_FOUND, None, Reason.TASK_NOT_FOUND]
@@ -171,16 +192,16 @@ async def test_a_list_has_what_the_caller_sees(journal: Journal, wanted: TaskFil
     made = await ann_talked(journal, is_over=False)
     for caller in STRANGERS.values():
         with acting_for(caller):
-            assert await journal.page(wanted, before="", size=9) == []
+            assert await journal.search.page(wanted, before="", size=9) == []
     for caller in FRIENDS.values():
         with acting_for(caller):
-            assert await journal.page(wanted, before="", size=9) == [made]
+            assert await journal.search.page(wanted, before="", size=9) == [made]
 
 
 async def test_a_user_cannot_list_another(journal: Journal) -> None:
     await ann_talked(journal, is_over=False)
     with acting_for(BOB):
-        assert await journal.page(TaskFilter(user_id="ann"), before="", size=9) == []
+        assert await journal.search.page(TaskFilter(user_id="ann"), before="", size=9) == []
 
 
 async def test_a_request_id_belongs_to_a_tenant(journal: Journal) -> None:
@@ -189,10 +210,10 @@ async def test_a_request_id_belongs_to_a_tenant(journal: Journal) -> None:
         wanted = replace(request("r"), tenant_id=tenant_id)
         another = replace(request("r", "another content"), tenant_id=tenant_id)
         with acting_for(of_tenant(tenant_id)):
-            assert await journal.add(first, wanted, UNLIMITED) == first
-            assert await journal.add(again, wanted, UNLIMITED) == first
-            assert await journal.find_created(wanted) == first
-            assert await reason_of(journal.find_created(another)) is Reason.REQUEST_ID_REUSED
+            assert await journal.tasks.add(first, wanted, UNLIMITED) == first
+            assert await journal.tasks.add(again, wanted, UNLIMITED) == first
+            assert await journal.tasks.find_created(wanted) == first
+            assert await reason_of(journal.tasks.find_created(another)) is Reason.REQUEST_ID_REUSED
 
 
 async def test_the_live_tasks_of_a_user_are_those_in_its_tenant(journal: Journal) -> None:
@@ -200,9 +221,9 @@ async def test_the_live_tasks_of_a_user_are_those_in_its_tenant(journal: Journal
     for number, tenant_id in enumerate(("default", "acme", "zoo")):
         with acting_for(of_tenant(tenant_id)):
             own = task(number, tenant_id=tenant_id, user_id="ann")
-            await journal.add(own, None, one_each)
+            await journal.tasks.add(own, None, one_each)
             more = replace(own, task_id=task(9).task_id, stream_id="another")
-            reason = await reason_of(journal.add(more, None, one_each))
+            reason = await reason_of(journal.tasks.add(more, None, one_each))
             assert reason is Reason.QUOTA_EXCEEDED
 
 
@@ -213,8 +234,8 @@ async def used(journal: Journal, number: int, tenant_id: str, *, seconds: int) -
     with acting_for(of_tenant(tenant_id)):
         made = await add(journal, number, tenant_id=tenant_id, user_id="ann", create_time=NOW)
         accept = partial(accepted, avatar_id="a", digital_human_id="mia", at=NOW)
-        await journal.change(made.task_id, accept)
-        await journal.append(made.task_id, [event(1, 1, said)], closing_grace=GRACE)
+        await journal.tasks.change(made.task_id, accept)
+        await journal.conversations.append(made.task_id, [event(1, 1, said)], closing_grace=GRACE)
         return await end(journal, made.task_id, at=NOW + timedelta(seconds=seconds))
 
 
@@ -222,7 +243,7 @@ async def report(journal: Journal, caller: Caller, user_id: str = "") -> list[tu
     """Return the number, seconds and tokens of the tasks in each row."""
     wanted = UsageFilter(window=MONTH, grouping=Grouping.USER, user_id=user_id)
     with acting_for(caller):
-        rows = await journal.usage(wanted, after=None, size=9)
+        rows = await journal.usage.report(wanted, after=None, size=9)
     return [
         (each.tasks, each.billable_seconds, sum(used.input_tokens for used in each.providers))
         for each in rows
@@ -234,10 +255,10 @@ async def test_costs_by_task_are_those_of_the_tenant(journal: Journal) -> None:
     wanted = UsageFilter(window=MONTH, grouping=Grouping.TASK)
     for caller in STRANGERS.values():
         with acting_for(caller):
-            assert await journal.usage(wanted, after=None, size=9) == []
+            assert await journal.usage.report(wanted, after=None, size=9) == []
     for caller in FRIENDS.values():
         with acting_for(caller):
-            [row] = await journal.usage(wanted, after=None, size=9)
+            [row] = await journal.usage.report(wanted, after=None, size=9)
             assert row.task_id == made.task_id
 
 
@@ -250,12 +271,12 @@ async def test_costs_are_those_of_the_tenant_also_of_removed_tasks(journal: Jour
         assert await report(journal, ZOO, "ann") == [(1, 30, 3)]
         assert await report(journal, ZOO, "bob") == await report(journal, BOB) == []
         assert await report(journal, BOB, "ann") == []
-        while await journal.erase_ended(before=LATER):
+        while await journal.erasure.erase_ended(before=LATER):
             pass
-        while await journal.remove_ended(before=LATER):
+        while await journal.erasure.remove_ended(before=LATER):
             pass
     with acting_for(ACME):
-        assert await journal.page(TaskFilter(), before="", size=9) == []
+        assert await journal.search.page(TaskFilter(), before="", size=9) == []
     await used(journal, 4, "acme", seconds=1)
     assert await report(journal, ACME) == [(2, 21, 6)]
 
@@ -268,30 +289,32 @@ async def test_a_budget_is_that_of_a_user_of_a_tenant(journal: Journal) -> None:
             own = task(number, tenant_id=tenant_id, user_id="ann", create_time=NOW)
             added = replace(own, task_id=f"{own.task_id}{is_kept}", stream_id=f"{number}{is_kept}")
             with acting_for(of_tenant(tenant_id)):
-                made = await journal.add(added, None, limited)
+                made = await journal.tasks.add(added, None, limited)
                 assert made.budget == timedelta(seconds=left_s)
-        await journal.erase_ended(before=LATER)
-        await journal.remove_ended(before=LATER)
+        await journal.erasure.erase_ended(before=LATER)
+        await journal.erasure.remove_ended(before=LATER)
     with acting_for(ACME):
-        assert await reason_of(journal.get(spent.task_id)) is Reason.TASK_NOT_FOUND
+        assert await reason_of(journal.tasks.get(spent.task_id)) is Reason.TASK_NOT_FOUND
 
 
 async def test_those_who_sweep_find_all_and_learn_whose_it_is(journal: Journal) -> None:
     made = await ann_talked(journal, is_over=False)
-    assert await journal.live() == [made]
-    assert await journal.of_avatar(made.avatar_id) == made
-    assert await journal.of_stream("room", made.stream_id, since=NOW) == [made]
-    await journal.keep_replica(Replica(replica_id="one", address="one:1"))
-    await journal.mark_due([made.task_id])
-    [lease] = await journal.take_due("one", limit=1, busy=())
+    assert await journal.search.live() == [made]
+    assert await journal.search.of_avatar(made.avatar_id) == made
+    assert await journal.search.of_stream("room", made.stream_id, since=NOW) == [made]
+    await journal.replicas.keep(Replica(replica_id="one", address="one:1"))
+    await journal.leases.mark_due([made.task_id])
+    [lease] = await journal.leases.take_due("one", limit=1, busy=())
     assert (lease.task_id, lease.tenant_id) == (made.task_id, "acme")
     nothing_left = Budget(user_seconds=0, period=Period.DAY)
-    [over] = await journal.overspent(nothing_left, Period.DAY.around(NOW))
+    [over] = await journal.usage.overspent(nothing_left, Period.DAY.around(NOW))
     assert over.task == made
     with acting_for(ACME):
-        await journal.append(made.task_id, [event(3, 2, STARTED)], closing_grace=GRACE)
+        await journal.conversations.append(
+            made.task_id, [event(3, 2, STARTED)], closing_grace=GRACE
+        )
         await end(journal, made.task_id)
-    [turn] = await journal.abandoned_turns(ended_before=LATER, limit=9)
+    [turn] = await journal.conversations.abandoned_turns(ended_before=LATER, limit=9)
     assert (turn.task_id, turn.tenant_id) == (made.task_id, "acme")
 
 
@@ -307,9 +330,9 @@ async def test_a_client_is_noted_only_for_a_task_that_it_sees(
     clock.advance(59)
     for who, caller in {**STRANGERS, "the user": ANN}.items():
         with acting_for(caller):
-            await journal.note_seen({client(made.task_id): clock()})
+            await journal.clients.note_seen({client(made.task_id): clock()})
         with acting_for(ACME):
-            is_noted = (await journal.get(made.task_id)).seen_time != NOW
+            is_noted = (await journal.tasks.get(made.task_id)).seen_time != NOW
         assert is_noted == (caller is ANN), who
 
 
@@ -354,8 +377,8 @@ async def old_storage(
 async def test_what_there_was_belongs_to_the_default_tenant(old_storage: OpenStorage) -> None:
     async with old_storage() as storage:
         journal = storage.journal
-        assert (await journal.get("task_old")).tenant_id == "default"
+        assert (await journal.tasks.get("task_old")).tenant_id == "default"
         assert await report(journal, Caller()) == [(3, 12, 3)]
         with acting_for(ACME):
-            assert await reason_of(journal.get("task_old")) is Reason.TASK_NOT_FOUND
+            assert await reason_of(journal.tasks.get("task_old")) is Reason.TASK_NOT_FOUND
         assert await report(journal, ACME) == []

@@ -37,7 +37,7 @@ async def run(journal: Journal, number: int, *, seconds: float, **fields: object
     """Add a task that costs so many seconds from its creation on."""
     made = await add(journal, number, **fields)
     accept = partial(accepted, avatar_id="a", digital_human_id="mia", at=made.create_time)
-    await journal.change(made.task_id, accept)
+    await journal.tasks.change(made.task_id, accept)
     return await end(journal, made.task_id, at=made.create_time + timedelta(seconds=seconds))
 
 
@@ -46,10 +46,10 @@ async def all_rows(journal: Journal, grouping: Grouping, user_id: str = "") -> l
     wanted = UsageFilter(window=MONTH, grouping=grouping, user_id=user_id)
     rows: list[UsageRow] = []
     after: Position | None = None
-    while page := await journal.usage(wanted, after=after, size=1):
+    while page := await journal.usage.report(wanted, after=after, size=1):
         rows += page
         after = rows[-1].position
-    assert rows == list(await journal.usage(wanted, after=None, size=100))
+    assert rows == list(await journal.usage.report(wanted, after=None, size=100))
     return rows
 
 
@@ -65,7 +65,7 @@ async def fill(journal: Journal) -> None:
     await run(journal, 1, seconds=10.5, user_id="ann")
     said = [event(1, 1), event(2, 2)]
     second = await add(journal, 2, user_id="ann")
-    await journal.append(second.task_id, said, closing_grace=GRACE)
+    await journal.conversations.append(second.task_id, said, closing_grace=GRACE)
     await run(journal, 3, seconds=7, user_id="", create_time=NOW)
     await run(journal, 4, seconds=3600, user_id="bob", create_time=NOW + DAY - timedelta(seconds=1))
     await run(journal, 5, seconds=5, user_id="ann", create_time=NOW + DAY)
@@ -96,7 +96,7 @@ async def test_a_task_that_runs_costs_more_by_the_second(
 ) -> None:
     made = await add(journal, 0, user_id="ann")
     accept = partial(accepted, avatar_id="a", digital_human_id="mia", at=made.create_time)
-    await journal.change(made.task_id, accept)
+    await journal.tasks.change(made.task_id, accept)
     clock.advance(59.5)
     [row] = await all_rows(journal, Grouping.USER)
     assert row.billable_seconds == 60
@@ -105,30 +105,30 @@ async def test_a_task_that_runs_costs_more_by_the_second(
 async def test_a_task_gets_what_is_left_of_its_users_budget(journal: Journal) -> None:
     await run(journal, 1, seconds=60, user_id="ann", create_time=NOW)
     await run(journal, 2, seconds=90, user_id="ann", create_time=NOW - timedelta(hours=1))
-    mine = await journal.add(task(3, user_id="ann"), None, LIMITED)
+    mine = await journal.tasks.add(task(3, user_id="ann"), None, LIMITED)
     assert mine.budget == timedelta(seconds=40)
     assert mine.expire_time == mine.create_time + timedelta(seconds=40)
-    assert (await journal.get(mine.task_id)).budget == mine.budget
-    others = await journal.add(task(4, user_id="bob"), None, LIMITED)
+    assert (await journal.tasks.get(mine.task_id)).budget == mine.budget
+    others = await journal.tasks.add(task(4, user_id="bob"), None, LIMITED)
     assert others.budget == timedelta(seconds=100)
-    nobodys = await journal.add(task(5), None, LIMITED)
+    nobodys = await journal.tasks.add(task(5), None, LIMITED)
     assert nobodys.budget is None
 
 
 async def test_a_user_without_budget_is_told_when_there_is_one_again(journal: Journal) -> None:
     await run(journal, 1, seconds=91, user_id="ann", create_time=NOW)
     with pytest.raises(ServiceError) as refused:
-        await journal.add(task(2, user_id="ann"), None, LIMITED)
+        await journal.tasks.add(task(2, user_id="ann"), None, LIMITED)
     assert refused.value.reason is Reason.BUDGET_EXCEEDED
     assert refused.value.retry_after_s == pytest.approx(DAY.total_seconds(), abs=5)
     tomorrow = task(3, user_id="ann", create_time=NOW + DAY)
-    assert (await journal.add(tomorrow, None, LIMITED)).budget == timedelta(seconds=100)
+    assert (await journal.tasks.add(tomorrow, None, LIMITED)).budget == timedelta(seconds=100)
 
 
 async def test_a_request_that_is_repeated_needs_no_budget(journal: Journal) -> None:
-    first = await journal.add(task(1, user_id="ann"), request("one"), LIMITED)
+    first = await journal.tasks.add(task(1, user_id="ann"), request("one"), LIMITED)
     await run(journal, 2, seconds=100, user_id="ann", create_time=NOW)
-    again = await journal.add(task(3, user_id="ann"), request("one"), LIMITED)
+    again = await journal.tasks.add(task(3, user_id="ann"), request("one"), LIMITED)
     assert again.task_id == first.task_id
 
 
@@ -137,7 +137,7 @@ async def test_tasks_created_at_the_same_time_cannot_pass_the_last_seconds(
 ) -> None:
     quota = Quota(running=100, running_per_user=1, budget=BUDGET)
     made = await asyncio.gather(
-        *(journal.add(task(number, user_id="ann"), None, quota) for number in range(8)),
+        *(journal.tasks.add(task(number, user_id="ann"), None, quota) for number in range(8)),
         return_exceptions=True,
     )
     assert sum(isinstance(each, Task) for each in made) == 1
@@ -147,13 +147,13 @@ async def test_live_tasks_of_a_user_who_has_used_the_budget_are_found(
     journal: Journal, clock: ManualClock
 ) -> None:
     async def overspent(window: Window) -> list[Overspent]:
-        return list(await journal.overspent(BUDGET, window))
+        return list(await journal.usage.overspent(BUDGET, window))
 
     today = Period.DAY.around(NOW)
     for number, user in enumerate(("ann", "ann", "bob", "")):
         made = await add(journal, number, user_id=user, create_time=NOW)
         accept = partial(accepted, avatar_id="a", digital_human_id="mia", at=NOW)
-        await journal.change(made.task_id, accept)
+        await journal.tasks.change(made.task_id, accept)
     clock.advance(48.5)
     assert await overspent(today) == []
     clock.advance(1)
@@ -171,7 +171,7 @@ async def test_usage_outlives_tasks_that_are_removed(journal: Journal) -> None:
     [kept] = await all_rows(journal, Grouping.TASK)
     assert kept.task_id.endswith("2"), "only the live one is left"
     with pytest.raises(ServiceError) as refused:
-        await journal.add(task(9, user_id="bob"), None, LIMITED)
+        await journal.tasks.add(task(9, user_id="bob"), None, LIMITED)
     assert refused.value.reason is Reason.BUDGET_EXCEEDED
 
 
@@ -184,7 +184,9 @@ FREE = ProviderTotals(currency="", characters=30, recognized_ms=1_250, estimated
 async def close(journal: Journal, made: Task, sequence: int, *used: ProviderTotals) -> None:
     change = TurnClosed(reply_text="Hi.", heard_text="Hi.", providers=used)
     for _ in range(2):  # A batch that is sent again counts once.
-        await journal.append(made.task_id, [event(sequence, sequence, change)], closing_grace=GRACE)
+        await journal.conversations.append(
+            made.task_id, [event(sequence, sequence, change)], closing_grace=GRACE
+        )
 
 
 async def test_what_providers_were_used_for_is_added_up_and_outlives_its_tasks(
@@ -219,7 +221,7 @@ async def test_what_providers_were_used_for_is_added_up_and_outlives_its_tasks(
 
 async def remove_all(journal: Journal) -> None:
     later = NOW + 2 * DAY
-    while await journal.erase_ended(before=later):
+    while await journal.erasure.erase_ended(before=later):
         pass
-    while await journal.remove_ended(before=later):
+    while await journal.erasure.remove_ended(before=later):
         pass

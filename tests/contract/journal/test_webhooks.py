@@ -81,7 +81,7 @@ async def delivering(
     """Deliver as one replica does."""
     network = PublicNetwork([ip_network(LOOPBACK)])
     async with (
-        kept_alive(storage.journal, Replica(replica_id=replica_id, address=replica_id)),
+        kept_alive(storage.journal.replicas, Replica(replica_id=replica_id, address=replica_id)),
         courier_to(network, VAULT, clock, timeout_s=timeout_s) as courier,
         Jobs() as jobs,
     ):
@@ -124,7 +124,7 @@ async def talk(journal: Journal, task_id: str, turns: int) -> None:
     """Have turns finish in a task."""
     for number in range(turns):
         events = turn(3 * number + 1, number + 1, closed())
-        await journal.append(task_id, events, closing_grace=GRACE)
+        await journal.conversations.append(task_id, events, closing_grace=GRACE)
 
 
 async def test_a_task_is_told_from_its_beginning_to_its_end_in_order(
@@ -140,7 +140,7 @@ async def test_a_task_is_told_from_its_beginning_to_its_end_in_order(
             turn(4, 2, closed("H", is_interrupted=True)),
             turn(7, 3, closed("", failure=to_status(failure).SerializeToString())),
         ):
-            await storage.journal.append(task_id, events, closing_grace=GRACE)
+            await storage.journal.conversations.append(task_id, events, closing_grace=GRACE)
         await end(storage.journal, task_id)
         told = await receiver.until_taken(6)
     by_type = {each["type"]: each for each in told}
@@ -270,7 +270,7 @@ async def test_what_waits_to_be_tried_again_holds_back_its_task_alone(storage: S
     assert [each.task_id for each in await take(storage, "w")] == [ids[1]]
     # Nor does what comes later overtake it.
     events = turn(7, 3, closed())
-    await storage.journal.append(ids[0], events, closing_grace=GRACE)
+    await storage.journal.conversations.append(ids[0], events, closing_grace=GRACE)
     assert [each.task_id for each in await take(storage, "w")] == [ids[1]]
 
 
@@ -278,7 +278,7 @@ async def test_what_a_replica_has_taken_is_left_to_it_while_it_lives(
     storage: Storage, expire_leases: ExpireLeases
 ) -> None:
     for name in ("one", "other"):
-        await storage.journal.keep_replica(Replica(replica_id=name, address=name))
+        await storage.journal.replicas.keep(Replica(replica_id=name, address=name))
     await add_webhook(storage, "w", event_types=(EventType.TURN_FINISHED,))
     task_id = (await add(storage.journal, 1)).task_id
     await talk(storage.journal, task_id, 2)
@@ -286,7 +286,7 @@ async def test_what_a_replica_has_taken_is_left_to_it_while_it_lives(
     assert not await take(storage, "w", "other")
     assert not await storage.webhooks.due("other") or not await take(storage, "w", "other")
     await expire_leases()
-    await storage.journal.keep_replica(Replica(replica_id="other", address="other"))
+    await storage.journal.replicas.keep(Replica(replica_id="other", address="other"))
     assert await take(storage, "w", "other") == [first]
     # The one that was taken for dead has lost its say.
     await storage.webhooks.settle("one", delivered=[first], failed=[])
@@ -299,7 +299,7 @@ async def test_what_has_been_erased_is_not_told(storage: Storage) -> None:
     await put_on_air(storage.journal, task_id)
     await talk(storage.journal, task_id, 1)
     await end(storage.journal, task_id)
-    while await storage.journal.erase(task_id):
+    while await storage.journal.erasure.erase(task_id):
         pass
     told = []
     for _ in range(3):
@@ -317,7 +317,7 @@ async def test_a_user_who_has_nearly_used_up_a_budget_is_told_of_once(
     quota = type(UNLIMITED)(running=1000, running_per_user=1000, budget=budget)
     for number, used_s in ((1, 850), (2, 1), (3, 1)):
         made = task(number, user_id="ann", create_time=clock())
-        await storage.journal.add(made, None, quota)
+        await storage.journal.tasks.add(made, None, quota)
         await put_on_air(storage.journal, made.task_id)
         await end(storage.journal, made.task_id, at=NOW + timedelta(seconds=used_s))
     [near] = await take(storage, "w")
@@ -344,7 +344,7 @@ async def test_a_new_key_signs_beside_the_former_ones_until_these_expire(
         await receiver.until_taken(1)
         await storage.webhooks.add_key("default", "w", stored_of(new_key()), until=NOW, deed=done())
         events = turn(4, 2, closed())
-        await storage.journal.append(task_id, events, closing_grace=GRACE)
+        await storage.journal.conversations.append(task_id, events, closing_grace=GRACE)
         await receiver.until_taken(2)
     both, last = zip(receiver.headers, receiver.bodies, strict=True)
     assert is_signed(former, *both)
@@ -366,11 +366,15 @@ async def test_deliveries_are_those_of_the_transaction_that_wrote_the_event(
     await add_webhook(storage, "w")
     task_id = (await add(storage.journal, 1)).task_id
     with pytest.raises(ServiceError):
-        await storage.journal.append(task_id, turn(5, 1, closed()), closing_grace=GRACE)
+        await storage.journal.conversations.append(
+            task_id, turn(5, 1, closed()), closing_grace=GRACE
+        )
     assert not await take(storage, "w")
     for _ in range(2):
         # The same events again are none.
-        await storage.journal.append(task_id, turn(1, 1, closed()), closing_grace=GRACE)
+        await storage.journal.conversations.append(
+            task_id, turn(1, 1, closed()), closing_grace=GRACE
+        )
     [only] = await take(storage, "w")
     assert only.event_type is EventType.TURN_FINISHED
 

@@ -124,7 +124,7 @@ async def test_a_schema_with_additions_of_a_newer_release_is_used(
         await migrate(connection, (*MIGRATIONS, ADDITIVE))
     async with postgres_storage(postgres_url, clock) as storage:
         known = await add(storage.journal, 1)
-        assert await storage.journal.get(known.task_id) == known
+        assert await storage.journal.tasks.get(known.task_id) == known
 
 
 async def test_a_newer_schema_is_refused(postgres_url: str, clock: ManualClock) -> None:

@@ -31,7 +31,14 @@ def clock() -> ManualClock:
 
 def ends_of(journal: Journal, clock: ManualClock, budget: Budget | None = None) -> Ends:
     return Ends(
-        replica_id="replica", journal=journal, end=journal.change, budget=budget, clock=clock
+        replica_id="replica",
+        replicas=journal.replicas,
+        search=journal.search,
+        clients=journal.clients,
+        usage=journal.usage,
+        end=journal.tasks.change,
+        budget=budget,
+        clock=clock,
     )
 
 
@@ -47,7 +54,7 @@ async def test_a_process_that_stood_still_waits_for_clients_again(
     assert bool(await ends.find()) is is_found
     clock.advance(80)
     await ends.carry_out()
-    assert (await journal.get(task.task_id)).stop_reason is StopReason.CLIENT_GONE
+    assert (await journal.tasks.get(task.task_id)).stop_reason is StopReason.CLIENT_GONE
 
 
 async def test_a_task_of_yesterday_has_the_budget_of_yesterday(
@@ -60,5 +67,5 @@ async def test_a_task_of_yesterday_has_the_budget_of_yesterday(
     new = await add(journal, 2, user_id="ann", create_time=clock())
     ends = ends_of(journal, clock, Budget(user_seconds=100, period=Period.DAY))
     await ends.carry_out()
-    assert (await journal.get(old.task_id)).stop_reason is StopReason.BUDGET
-    assert (await journal.get(new.task_id)).state is TaskState.CREATING
+    assert (await journal.tasks.get(old.task_id)).stop_reason is StopReason.BUDGET
+    assert (await journal.tasks.get(new.task_id)).state is TaskState.CREATING

@@ -132,7 +132,7 @@ async def living(path: Path, cloud: ScriptedCloud, clock: ManualClock) -> AsyncI
     replica = Replica(replica_id=str(uuid.uuid4()), address="")
     async with (
         sqlite_storage(path, clock) as storage,
-        kept_alive(storage.journal, replica),
+        kept_alive(storage.journal.replicas, replica),
         Jobs() as jobs,
     ):
         journal = storage.journal
@@ -140,13 +140,16 @@ async def living(path: Path, cloud: ScriptedCloud, clock: ManualClock) -> AsyncI
         state_machine = TaskStateMachine(
             replica_id=replica.replica_id,
             steps=Steps(
-                journal=journal,
+                tasks=journal.tasks,
+                conversations=journal.conversations,
                 cloud=cloud,
                 starts=Starts(cloud, list_s=0.001),
                 clock=clock,
                 pace=Pace(settle_s=SETTLE_S, poll_s=0.001, slowest_poll_s=0.001),
             ),
-            journal=journal,
+            tasks=journal.tasks,
+            leases=journal.leases,
+            logs=journal.logs,
             notifier=storage.notifier,
             jobs=jobs,
         )
@@ -154,12 +157,12 @@ async def living(path: Path, cloud: ScriptedCloud, clock: ManualClock) -> AsyncI
             journal=journal,
             state_machine=state_machine,
             lifecycle=LifeCycle(
-                journal=journal,
+                tasks=journal.tasks,
                 state_machine=state_machine,
                 jobs=jobs,
                 quota=Quota(running=10, running_per_user=10),
                 unrecorded=UnrecordedStops(
-                    journal=journal,
+                    tasks=journal.tasks,
                     cloud=cloud,
                     state_machine=state_machine,
                     avatars=avatars,
@@ -169,7 +172,11 @@ async def living(path: Path, cloud: ScriptedCloud, clock: ManualClock) -> AsyncI
             ),
             reconciler=Reconciler(
                 replica_id=replica.replica_id,
-                journal=journal,
+                replicas=journal.replicas,
+                leases=journal.leases,
+                tasks=journal.tasks,
+                search=journal.search,
+                conversations=journal.conversations,
                 cloud=cloud,
                 state_machine=state_machine,
                 clock=clock,
@@ -275,17 +282,17 @@ class World:
 
     async def check_rows(self, life: Life) -> None:
         """Every log is consistent up to its end, and no stream has two live tasks."""
-        live = await life.journal.live()
+        live = await life.journal.search.live()
         assert len({task.stream_id for task in live}) == len(live)
-        for known in await life.journal.page(TaskFilter(), before="", size=1000):
-            events, is_over = await life.journal.events_after(known.task_id, 0, limit=100)
+        for known in await life.journal.search.page(TaskFilter(), before="", size=1000):
+            events, is_over = await life.journal.logs.events_after(known.task_id, 0, limit=100)
             assert [event.sequence for event in events] == list(range(1, len(events) + 1))
             states = [event.content.state for event in events if isinstance(event.content, Task)]
             assert states[0] is TaskState.CREATING
             assert all(after in TRANSITIONS[before] for before, after in pairwise(states))
             assert states[-1].is_final == is_over
             if is_over:
-                task = await life.journal.get(known.task_id)
+                task = await life.journal.tasks.get(known.task_id)
                 assert events[-1].content == task
                 assert task.stop_time is not None
                 assert task.avatar_id not in self.cloud.running
@@ -299,7 +306,7 @@ class World:
             await self.settle(life)
             self.cloud.land()
             await self.settle(life)
-            live = await life.journal.live()
+            live = await life.journal.search.live()
             assert {task.state for task in live} <= {TaskState.STARTING, TaskState.STREAMING}
             assert {task.avatar_id for task in live} == set(self.cloud.running) - {
                 FOREIGN.avatar_id
@@ -308,7 +315,7 @@ class World:
                 stopped, _ = await life.lifecycle.stop(task.task_id, StopReason.REQUESTED)
                 assert stopped.state is TaskState.STOPPED
             await self.settle(life)
-            assert await life.journal.live() == []
+            assert await life.journal.search.live() == []
             assert list(self.cloud.running.values()) == [FOREIGN]
             await self.check_rows(life)
 
@@ -316,7 +323,7 @@ class World:
         await life.reconciler.reconcile()
         self.clock.advance(SETTLE_S + 1)
         await life.reconciler.reconcile()
-        for task in await life.journal.live():
+        for task in await life.journal.search.live():
             await life.lifecycle.refresh(task.task_id)
         await life.reconciler.reconcile()
 
@@ -340,7 +347,7 @@ async def test_what_an_avatar_runs_for_nobody_is_counted_once(tmp_path: Path) ->
         await world.create(life, Create(stream=1, request=None, outcome=None, goes_away=False))
         [task] = world.told
         await life.reconciler.reconcile()
-        avatar = world.cloud.running[(await life.journal.get(task.task_id)).avatar_id]
+        avatar = world.cloud.running[(await life.journal.tasks.get(task.task_id)).avatar_id]
         before = leaked_s()
         await life.lifecycle.stop(task.task_id, StopReason.REQUESTED)
         world.cloud.put(avatar)
@@ -388,7 +395,11 @@ async def test_one_replica_tells_how_many_tasks_are_live(tmp_path: Path) -> None
     async with living(world.path, world.cloud, world.clock) as life:
         other = Reconciler(
             replica_id="other",
-            journal=life.journal,
+            replicas=life.journal.replicas,
+            leases=life.journal.leases,
+            tasks=life.journal.tasks,
+            search=life.journal.search,
+            conversations=life.journal.conversations,
             cloud=world.cloud,
             state_machine=life.state_machine,
             clock=world.clock,
