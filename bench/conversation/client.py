@@ -25,6 +25,8 @@ FRAME_S = 0.02
 RATE_HERTZ = 16_000
 _HEARD = re.compile(r"heard (\d+)")
 """What a scripted recognizer says while the user speaks: how much voice it heard."""
+_STEP_MS = 50
+"""Each such piece of voice counts once, in whatever packets it was heard."""
 _QUIET = bytes(int(FRAME_S * RATE_HERTZ) * 2)
 
 
@@ -149,7 +151,8 @@ class Client:
     interrupted_at: list[float] = field(default_factory=list)
     events: dict[str, int] = field(default_factory=dict)
     words_behind_s: list[float] = field(default_factory=list)
-    """How long after the voice that they speak of partial words came."""
+    """How long after each piece of voice the first partial words came that speak of it."""
+    _heard_ms: int = 0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _speech: _Speech | None = None
     _cut: asyncio.Future[None] | None = None
@@ -176,6 +179,7 @@ class Client:
             return
         if not speech.utterance.began_at:
             speech.utterance.began_at = self._began_at = time.monotonic()
+            self._heard_ms = 0
         await self.line.send(speech.frames.popleft())
         if not speech.frames:
             speech.utterance.ended_at = time.monotonic()
@@ -206,8 +210,10 @@ class Client:
     def hear(self, event: str, text: str) -> None:
         """Record an event."""
         if event == "transcript_updated" and (heard := _HEARD.search(text)) and self._began_at:
-            spoken_at = self._began_at - FRAME_S + int(heard[1]) / 1000
-            self.words_behind_s.append(time.monotonic() - spoken_at)
+            before_ms, self._heard_ms = self._heard_ms, int(heard[1]) // _STEP_MS * _STEP_MS
+            for ms in range(before_ms + _STEP_MS, self._heard_ms + 1, _STEP_MS):
+                spoken_at = self._began_at - FRAME_S + ms / 1000
+                self.words_behind_s.append(time.monotonic() - spoken_at)
         self.events[event] = self.events.get(event, 0) + 1
         self._changed.set()
 

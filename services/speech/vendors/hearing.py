@@ -29,14 +29,17 @@ async def on_stream(
     packet_bytes: int,
     deadlines: Deadlines,
     provider: str,
+    most_bytes: int | None = None,
 ) -> AsyncIterator[Transcript]:
     """Yield transcripts up to the final one, while audio is sent as it comes, in packets.
 
+    Packets have `packet_bytes`, or, where a vendor takes more at once, up to `most_bytes`.
     `finish` follows the last packet. A failure of either direction ends both, and so does closing.
     While audio flows no transcript is due; from its end on, the final one is due within `first_s`.
     Raises TimeoutError when it is late, ProviderError when the transcripts end without it.
     """
-    sending = asyncio.create_task(_send(packets(audio, packet_bytes), send, finish))
+    pieces = packets(audio, packet_bytes, most_bytes or packet_bytes)
+    sending = asyncio.create_task(_send(pieces, send, finish))
     try:
         async with closing(transcripts):
             due_at: float | None = None
@@ -91,15 +94,15 @@ def _watch(limit: asyncio.Timeout, within_s: float) -> Callable[["asyncio.Task[N
     return set_limit
 
 
-async def packets(audio: AsyncIterator[bytes], size: int) -> AsyncIterator[bytes]:
-    """Yield the same audio in pieces of a size, the last perhaps shorter."""
+async def packets(audio: AsyncIterator[bytes], least: int, most: int) -> AsyncIterator[bytes]:
+    """Yield the same audio in pieces of at least and at most so much, the last perhaps shorter."""
     held = b""
     async with closing(audio):
         async for chunk in audio:
             held += chunk
-            while len(held) >= size:
-                yield held[:size]
-                held = held[size:]
+            while len(held) >= least:
+                yield held[:most]
+                held = held[most:]
     if held:
         yield held
 

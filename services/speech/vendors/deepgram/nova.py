@@ -29,6 +29,8 @@ from services.speech.vendors.websocket.pool import Loan
 from services.speech.vendors.websocket.pools import SocketPools
 
 PACKET_BYTES = byte_count(0.05, LISTENING_RATE_HERTZ)
+MOST_BYTES = byte_count(0.25, LISTENING_RATE_HERTZ)
+"""More than the bundles in which audio comes: each packet costs the same, and so does its answer."""
 KEEP_ALIVE_S = 4.0
 """The vendor closes after 10 s without sound or a sign."""
 IDLE_S = 60.0
@@ -85,6 +87,7 @@ class NovaRecognizer:
                     send=utterance.send,
                     finish=utterance.finish,
                     packet_bytes=PACKET_BYTES,
+                    most_bytes=MOST_BYTES,
                     deadlines=self._endpoint.deadlines,
                     provider=self.name,
                 )

@@ -31,7 +31,16 @@ def sentence(text: str, start_s: float = 0.0, language: str = "") -> Transcript:
     [((3, 3, 3), [4, 4, 1]), ((9,), [4, 4, 1]), ((), []), ((4, 4), [4, 4]), ((1,), [1])],
 )
 async def test_cuts_sound_into_packets(sizes: tuple[int, ...], expected: list[int]) -> None:
-    assert [len(packet) async for packet in packets(chunks_of(*sizes), 4)] == expected
+    assert [len(packet) async for packet in packets(chunks_of(*sizes), 4, 4)] == expected
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"), [((3, 3, 1), [6, 1]), ((9, 4), [9, 4]), ((22, 3), [10, 10, 5])]
+)
+async def test_sends_sound_that_comes_together_in_one_packet(
+    sizes: tuple[int, ...], expected: list[int]
+) -> None:
+    assert [len(packet) async for packet in packets(chunks_of(*sizes), 4, 10)] == expected
 
 
 def test_joins_sentences_as_their_scripts_do() -> None:
