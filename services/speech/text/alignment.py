@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TypeAlias
 
 from services.speech.text.needs import Characters, characters_of, needed_by
@@ -104,8 +105,8 @@ def join(pieces: Iterable[SpokenForm]) -> SpokenForm:
     """Concatenate spoken forms."""
     every = tuple(pieces)
     return SpokenForm(
-        text="".join(piece.text for piece in every),
-        spans=tuple(span for piece in every for span in piece.spans),
+        text="".join([piece.text for piece in every]),
+        spans=tuple(chain.from_iterable([piece.spans for piece in every])),
     )
 
 
