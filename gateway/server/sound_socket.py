@@ -26,6 +26,10 @@ class SoundWebSocket(FrameLimitedWebSocket):
         if sound is None:
             super().data_received(data)
             return
+        if self.queue.empty():
+            # As long as the application keeps up, reading goes on: a pause takes two system calls.
+            self.queue.put_nowait({"type": "websocket.receive", "bytes": sound})
+            return
         self.curr_msg_data_type = "bytes"
         self.frames = [sound]
         self.send_receive_event_to_app()
