@@ -18,6 +18,9 @@ from services.speech.conversation.event_log import CLOSING
 log = structlog.get_logger(__name__)
 
 BATCH_S = 0.3
+PARTIAL_S = 1.0
+"""How much longer partial words wait alone: a write takes a millisecond of two processes each, and
+those that follow say the same and more."""
 BATCH_EVENTS = 200
 WAITING_EVENTS = 10_000
 """What may wait for a task service that does not answer; beyond it the conversation fails."""
@@ -36,6 +39,8 @@ class Record:
         self._epoch = epoch
         self._append = append
         self._waiting: BoundedQueue[ConversationEvent] = BoundedQueue(max_items=WAITING_EVENTS)
+        self._lasts = asyncio.Event()
+        """Set once more than partial words waits."""
         self._hurry = asyncio.Event()
         self._on_written: Callable[[int], None] = lambda sequence: None
         self._on_lost: Callable[[ServiceError], None] = lambda error: None
@@ -49,7 +54,10 @@ class Record:
         self._on_lost = call
 
     def add(self, event: ConversationEvent) -> None:
-        """Take an event; it is written within a moment, at once when it ends a turn."""
+        """Take an event; it is written within a moment, at once when it ends a turn.
+
+        Partial words alone may take longer.
+        """
         try:
             self._waiting.put_nowait(event)
         except QueueClosedError:
@@ -57,11 +65,14 @@ class Record:
         except QueueFullError:
             self._lose(ServiceError(Reason.DEPENDENCY_UNAVAILABLE, "The record cannot be written."))
             return
+        if not _is_partial(event):
+            self._lasts.set()
         if event.WhichOneof("event") in CLOSING:
             self._hurry.set()
 
     async def flush(self) -> None:
         """Wait until everything added is written; raises ServiceError when it never will be."""
+        self._lasts.set()
         self._hurry.set()
         await self._waiting.drained()
 
@@ -69,9 +80,9 @@ class Record:
         """Write what is added until cancelled or lost."""
         while not self._waiting.is_closed:
             await self._waiting.readable()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(BATCH_S):
-                    await self._hurry.wait()
+            await _within(PARTIAL_S, self._lasts)
+            await _within(BATCH_S, self._hurry)
+            self._lasts.clear()
             self._hurry.clear()
             await self._write_waiting()
 
@@ -103,3 +114,13 @@ class Record:
         log.error("record lost", task_id=self._task_id, reason=error.reason)
         self._waiting.abort(error)
         self._on_lost(error)
+
+
+def _is_partial(event: ConversationEvent) -> bool:
+    return event.HasField("transcript_updated") and not event.transcript_updated.is_final
+
+
+async def _within(seconds: float, event: asyncio.Event) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

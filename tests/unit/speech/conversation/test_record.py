@@ -11,7 +11,13 @@ from digitalhuman.task.v1 import task_pb2 as pb
 from services.runtime.failures.errors import ServiceError
 from services.runtime.failures.reasons import Reason
 from services.runtime.serving.server import MAX_MESSAGE_BYTES
-from services.speech.conversation.record import BATCH_EVENTS, BATCH_S, WAITING_EVENTS, Record
+from services.speech.conversation.record import (
+    BATCH_EVENTS,
+    BATCH_S,
+    PARTIAL_S,
+    WAITING_EVENTS,
+    Record,
+)
 from tests.support.virtual_time import in_virtual_time
 
 
@@ -52,6 +58,12 @@ def delta(sequence: int) -> conversation_pb2.ConversationEvent:
     )
 
 
+def words(sequence: int, *, is_final: bool = False) -> conversation_pb2.ConversationEvent:
+    """Return what was heard of the user so far."""
+    heard = conversation_pb2.TranscriptUpdated(text="a", is_final=is_final)
+    return conversation_pb2.ConversationEvent(sequence=sequence, transcript_updated=heard)
+
+
 def finished(sequence: int) -> conversation_pb2.ConversationEvent:
     """Return an event that ends a turn."""
     return conversation_pb2.ConversationEvent(
@@ -82,6 +94,43 @@ async def test_events_of_a_moment_are_one_batch() -> None:
             await asyncio.sleep(BATCH_S / 10)
         await asyncio.sleep(BATCH_S)
         assert store.batches == [[1, 2, 3, 4, 5]]
+
+
+@in_virtual_time
+async def test_partial_words_wait_for_what_lasts() -> None:
+    store = Store()
+    async with written(store) as record:
+        record.add(words(1))
+        await asyncio.sleep(BATCH_S * 2)
+        assert not store.batches
+        record.add(words(2, is_final=True))
+        await asyncio.sleep(BATCH_S * 1.5)
+        assert store.batches == [[1, 2]]
+
+
+@in_virtual_time
+async def test_partial_words_do_not_wait_for_ever() -> None:
+    store = Store()
+    async with written(store) as record:
+        for sequence in range(1, 4):
+            record.add(words(sequence))
+            await asyncio.sleep(BATCH_S)
+        await asyncio.sleep(PARTIAL_S)
+        assert store.batches == [[1, 2, 3]]
+
+
+@pytest.mark.parametrize("is_flushed", [True, False])
+@in_virtual_time
+async def test_partial_words_are_written_at_once_when_nothing_follows(is_flushed: bool) -> None:
+    store = Store()
+    async with written(store) as record:
+        record.add(words(1))
+        if is_flushed:
+            await record.flush()
+        else:
+            record.add(finished(2))
+            await asyncio.sleep(BATCH_S / 2)
+        assert [sequence for batch in store.batches for sequence in batch][0] == 1
 
 
 @in_virtual_time
