@@ -30,7 +30,7 @@ from services.speech.vendors.websocket.pools import SocketPools
 
 PACKET_BYTES = byte_count(0.05, LISTENING_RATE_HERTZ)
 MOST_BYTES = byte_count(0.25, LISTENING_RATE_HERTZ)
-"""More than the bundles in which audio comes: each packet costs the same, and so does its answer."""
+"""More than the bundles in which audio comes: a packet costs the same whatever its size."""
 KEEP_ALIVE_S = 4.0
 """The vendor closes after 10 s without sound or a sign."""
 IDLE_S = 60.0

@@ -47,12 +47,14 @@ class Contexts:
     ) -> AsyncIterator["Context"]:
         """A context on a connection to a URL, with what is wished of the voice.
 
-        Leaving it early cancels it. Raises ProviderError.
+        It has begun, so that the first text is all that is left to send. Leaving it early cancels
+        it. Raises ProviderError.
         """
         async with sockets.lend(url) as loan:
             unfinished = self._unfinished.setdefault(loan.socket, set())
-            context = Context(loan.socket, self._endpoint, unfinished, wishes)
+            context = Context(loan.socket, self._endpoint, unfinished)
             try:
+                await context.begin(wishes)
                 yield context
             except (ProviderError, TimeoutError):
                 request_id = loan.socket.response_headers.get("request-id", "")
@@ -64,7 +66,8 @@ class Contexts:
                 has_room = len(unfinished) < MOST_CONTEXTS
                 loan.can_be_reused = await context.cancel() and has_room
                 raise
-            loan.can_be_reused = len(unfinished) < MOST_CONTEXTS
+            # It may have had no text.
+            loan.can_be_reused = await context.cancel() and len(unfinished) < MOST_CONTEXTS
 
     async def idle(self, socket: VendorSocket) -> None:
         """Drop what comes of cancelled contexts, as long as a connection may idle."""
@@ -77,37 +80,27 @@ class Contexts:
 
 
 class Context:
-    """A reply that is spoken while its texts come; it begins with the first."""
+    """A reply that is spoken while its texts come."""
 
-    def __init__(
-        self,
-        socket: VendorSocket,
-        endpoint: Endpoint,
-        unfinished: set[str],
-        wishes: Mapping[str, Any],
-    ) -> None:
+    def __init__(self, socket: VendorSocket, endpoint: Endpoint, unfinished: set[str]) -> None:
         self._socket = socket
         self._endpoint = endpoint
         self._unfinished = unfinished
-        self._wishes = wishes
         self._id = uuid4().hex
-        self._began_or_ended = asyncio.Event()
-        """Set once it has begun, or ended without a text."""
+
+    async def begin(self, wishes: Mapping[str, Any]) -> None:
+        """Say how the texts are to be spoken."""
+        self._unfinished.add(self._id)
+        await self._say({"text": " ", **wishes})
 
     async def send(self, text: str) -> None:
         """Add text; the vendor wants a blank behind the last word."""
-        if not self._began_or_ended.is_set():
-            self._unfinished.add(self._id)
-            await self._say({"text": " ", **self._wishes})
-            self._began_or_ended.set()
         await self._say({"text": text if text.endswith(" ") else f"{text} "})
 
     async def finish(self) -> None:
         """Have the rest spoken."""
-        if self._began_or_ended.is_set():
-            await self._say({"flush": True})
-            await self._say({"close_context": True})
-        self._began_or_ended.set()
+        await self._say({"flush": True})
+        await self._say({"close_context": True})
 
     async def cancel(self) -> bool:
         """Have nothing more spoken; return whether the vendor could be told so at once."""
@@ -121,7 +114,6 @@ class Context:
 
     async def messages(self) -> AsyncIterator[Payload]:
         """Yield what comes of this context, up to the final message; raises ProviderError."""
-        await self._began_or_ended.wait()
         while self._id in self._unfinished:
             try:
                 message = _parse(await self._socket.receive(), self._endpoint)
