@@ -61,7 +61,8 @@ SPOKEN: tuple[events.Event, ...] = (
     ),
 )
 MESSAGES = [
-    to_event(event, sequence=position, turn_id=1) for position, event in enumerate(SPOKEN, start=1)
+    to_event(event, at=0.0, sequence=position, turn_id=1)
+    for position, event in enumerate(SPOKEN, start=1)
 ]
 
 

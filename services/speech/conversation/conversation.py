@@ -379,3 +379,4 @@ async def held(conversation: Conversation) -> AsyncIterator[Conversation]:
     finally:
         holding.cancel()
         await asyncio.wait({holding})
+        conversation.events.deliver()

@@ -3,15 +3,16 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from digitalhuman.conversation.v1 import conversation_pb2 as pb
+from services.runtime.clock import steady_time
 from services.runtime.failures.errors import ServiceError
 from services.runtime.failures.reasons import Reason
 from services.runtime.queues.bounded_queue import BoundedQueue, QueueClosedError, QueueFullError
-from services.speech.conversation.events import Event
+from services.speech.conversation.events import Event, ToolCalled, TurnFailed, TurnFinished
 from services.speech.conversation.wire import to_event
 from services.speech.streams import closing
 
@@ -22,9 +23,9 @@ WAITING_AUDIO = 8
 """Chunks of audio that may wait; their producer waits for room."""
 
 BEHIND_S = 0.005
-"""How much later than it happens a listener is told of an event, where no sound is behind it. To
-tell one takes each process on the way about half a millisecond, in which the turn goes on: the
-language model is asked, a voice is given its text, and sound leaves."""
+"""How much later than they happen events are delivered, where no listener gets sound with them. It
+takes each process on the way about half a millisecond, in which the turn goes on: the language
+model is asked, a voice is given its text, and sound leaves."""
 
 ROOM_S = 20.0
 """A listener that takes no audio for so long has left."""
@@ -41,34 +42,32 @@ class ProducedAudio:
 Item: TypeAlias = pb.ConversationEvent | ProducedAudio
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    item: Item
-    due_at: float = 0.0
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Happened:
+    event: Event
+    at: float
+    sequence: int
+    turn_id: int
 
 
 class Listener:
     """One stream's view of a conversation; iterating ends when it is closed.
 
-    Each event is told `behind_s` later than it happens, except for a call of the app's function,
-    which the reply waits for: that is told at once, with all before it.
+    One that `is_patient` is told of events a moment later.
     """
 
-    def __init__(self, *, behind_s: float = 0.0) -> None:
-        self._behind_s = behind_s
-        self._queue: BoundedQueue[_Waiting] = BoundedQueue(
+    def __init__(self, *, is_patient: bool = False) -> None:
+        self.is_patient = is_patient
+        self._queue: BoundedQueue[Item] = BoundedQueue(
             max_items=WAITING_ITEMS, max_size=WAITING_AUDIO, size_of=_audio_count
         )
-        self._hurries = asyncio.Event()
         self.is_leaving = False
         """Whether it is closed once the turns that run now are over: its caller asks no more."""
 
     def put(self, event: pb.ConversationEvent) -> None:
         """Add an event; a listener that is too slow is sent away."""
         try:
-            self._queue.put_nowait(_Waiting(event, _now() + self._behind_s))
-            if event.WhichOneof("event") == "tool_called":
-                self._hurries.set()
+            self._queue.put_nowait(event)
         except QueueClosedError:
             pass
         except QueueFullError:
@@ -83,48 +82,30 @@ class Listener:
         """Add audio; waits for room. Raises ServiceError when the listener has left."""
         try:
             async with asyncio.timeout(ROOM_S):
-                await self._queue.put(_Waiting(audio))
+                await self._queue.put(audio)
         except TimeoutError:
-            self.fail(
+            self.close(
                 ServiceError(Reason.RATE_LIMITED, "The stream is read too slowly: audio waits.")
             )
             raise _left() from None
         except QueueClosedError:
             raise _left() from None
 
-    def close(self) -> None:
-        """Add nothing more; what waits can still be read."""
-        self._queue.close()
-
-    def fail(self, error: Exception) -> None:
-        """Add nothing more; the error follows what waits."""
+    def close(self, error: Exception | None = None) -> None:
+        """Add nothing more; what waits can still be read, and an error follows it."""
         self._queue.close(error)
 
     async def items(self) -> AsyncIterator[Item]:
         """Yield events and audio in order; raises ServiceError when the listener was sent away."""
         async with closing(self._queue.items()) as items:
-            async for waiting in items:
-                await self._due(waiting)
-                if not len(self._queue):
-                    self._hurries.clear()
-                yield waiting.item
-
-    async def _due(self, waiting: _Waiting) -> None:
-        if waiting.due_at <= _now():
-            await asyncio.sleep(0)
-            return
-        with suppress(TimeoutError):
-            async with asyncio.timeout_at(waiting.due_at):
-                await self._hurries.wait()
+            async for item in items:
+                await asyncio.sleep(0)  # The sound that an event is about leaves first.
+                yield item
 
 
-def _audio_count(waiting: _Waiting) -> int:
+def _audio_count(item: Item) -> int:
     """Events have no size: they are bounded in number alone."""
-    return 1 if isinstance(waiting.item, ProducedAudio) else 0
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
+    return 1 if isinstance(item, ProducedAudio) else 0
 
 
 def _left() -> ServiceError:
@@ -150,7 +131,12 @@ CLOSING = frozenset({"turn_finished", "turn_failed"})
 
 
 class EventLog:
-    """One conversation's events: from 1, without gaps."""
+    """One conversation's events: from 1, without gaps.
+
+    They are delivered a moment after they have happened, those of that moment together. Nobody
+    waits longer than for the end of a turn, or a call of the app's function, or while a listener is
+    not patient: that is delivered at once, with all before it.
+    """
 
     def __init__(
         self,
@@ -163,6 +149,8 @@ class EventLog:
         self._past = past
         self._listeners: dict[Listener, int] = {}
         """Each with the last event before it came."""
+        self._happened: list[_Happened] = []
+        self._delivery: asyncio.TimerHandle | None = None
         self._undelivered: deque[pb.ConversationEvent] = deque()
         self._all_delivered = asyncio.Event()
         self._all_delivered.set()
@@ -171,12 +159,28 @@ class EventLog:
         self.last_sequence = last_sequence
 
     def publish(self, event: Event, *, turn_id: int) -> None:
-        """Number an event and deliver it: at once, or when the end of a turn is recorded."""
+        """Number an event, and deliver it soon; the end of a turn is recorded first."""
         self.last_sequence += 1
-        message = to_event(event, sequence=self.last_sequence, turn_id=turn_id)
-        self._undelivered.append(message)
-        if self._recorder is not None:
-            self._recorder.add(message)
+        self._happened.append(
+            _Happened(event=event, at=steady_time(), sequence=self.last_sequence, turn_id=turn_id)
+        )
+        self._all_delivered.clear()
+        if self._is_urgent(event):
+            self.deliver()
+        elif self._delivery is None:
+            self._delivery = asyncio.get_running_loop().call_later(BEHIND_S, self.deliver)
+
+    def deliver(self) -> None:
+        """Deliver now what has happened."""
+        if self._delivery is not None:
+            self._delivery.cancel()
+            self._delivery = None
+        happened, self._happened = self._happened, []
+        for each in happened:
+            message = to_event(each.event, at=each.at, sequence=each.sequence, turn_id=each.turn_id)
+            self._undelivered.append(message)
+            if self._recorder is not None:
+                self._recorder.add(message)
         self._deliver()
 
     def note_recorded(self, sequence: int) -> None:
@@ -199,35 +203,45 @@ class EventLog:
             )
         if self._past is None or sequence == last:
             return ()
+        self.deliver()
         events = await self._past.events_after(sequence)
         return [event for event in events if event.sequence <= last]
 
     def fail(self, error: ServiceError) -> None:
         """The conversation cannot go on: send all listeners away, and later ones too."""
+        self.deliver()
         self._failure = error
         self._undelivered.clear()
         self._all_delivered.set()
         for listener in self._listeners:
-            listener.fail(error)
+            listener.close(error)
 
     def send_on(self, error: ServiceError) -> None:
         """Send those listeners away that would stay."""
+        self.deliver()
         for listener in self._listeners:
             if not listener.is_leaving:
-                listener.fail(error)
+                listener.close(error)
 
     @contextmanager
-    def attached(self, *, behind_s: float = 0.0) -> Iterator[Listener]:
+    def attached(self, *, is_patient: bool = False) -> Iterator[Listener]:
         """A listener that gets every event from now on; raises ServiceError after a failure."""
         if self._failure is not None:
             raise self._failure
-        listener = Listener(behind_s=behind_s)
+        listener = Listener(is_patient=is_patient)
         self._listeners[listener] = self.last_sequence
         try:
             yield listener
         finally:
+            self.deliver()
             del self._listeners[listener]
             listener.close()
+
+    def _is_urgent(self, event: Event) -> bool:
+        """Whether somebody waits for an event."""
+        if isinstance(event, TurnFinished | TurnFailed | ToolCalled):
+            return True
+        return not all(listener.is_patient for listener in self._listeners)
 
     def _deliver(self) -> None:
         while self._undelivered and not self._awaits_record(self._undelivered[0]):
@@ -235,7 +249,7 @@ class EventLog:
             for listener, before in self._listeners.items():
                 if message.sequence > before:
                     listener.put(message)
-        if self._undelivered:
+        if self._undelivered or self._happened:
             self._all_delivered.clear()
         else:
             self._all_delivered.set()

@@ -61,7 +61,7 @@ class ConverseStream:
                     if request.HasField("leave"):
                         linger = request.leave.linger_duration
                         self.conversation.linger_s = from_duration(linger)
-                        self.listener.close()
+                        self._close()
                         return
                     if request.HasField("greet"):
                         await self.conversation.greet(
@@ -75,9 +75,14 @@ class ConverseStream:
             await self.conversation.settled()
             await self.conversation.events.all_delivered()
         except Exception as error:
-            self.listener.fail(error)
+            self._close(error)
         else:
-            self.listener.close()
+            self._close()
+
+    def _close(self, error: Exception | None = None) -> None:
+        """The caller gets what has happened so far, and then the end."""
+        self.conversation.events.deliver()
+        self.listener.close(error)
 
     def _listening(self) -> AbstractAsyncContextManager[None]:
         return nullcontext() if self.audio_input is None else self.audio_input.running()

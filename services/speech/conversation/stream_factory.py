@@ -14,7 +14,7 @@ from services.runtime.languages import AUTO
 from services.speech.conversation.caller import AccompaniedSpeaker, CallerSpeaker
 from services.speech.conversation.clients import Clients
 from services.speech.conversation.conversation import Conversation
-from services.speech.conversation.event_log import BEHIND_S, Listener
+from services.speech.conversation.event_log import Listener
 from services.speech.conversation.floor import StreamFloor
 from services.speech.conversation.hang_up import hanging_up
 from services.speech.conversation.registry import Conversations
@@ -71,8 +71,8 @@ class StreamFactory:
         async with self._conversations.joined(setup.task_id) as conversation:
             events = conversation.events
             hears_nothing = on_air is not None and setup.output == pb.REPLY_OUTPUT_AVATAR
-            behind_s = BEHIND_S if hears_nothing else 0.0
-            with self._clients.present(on_air), events.attached(behind_s=behind_s) as listener:
+            attaching = events.attached(is_patient=hears_nothing)
+            with self._clients.present(on_air), attaching as listener:
                 known = conversation.in_call(reply_voice)
                 ready = self._ready(setup, known, last_sequence=events.last_sequence)
                 after = setup.resume_after_sequence

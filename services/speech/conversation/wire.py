@@ -3,7 +3,6 @@
 from typing import assert_never
 
 from digitalhuman.conversation.v1 import conversation_pb2 as pb
-from services.runtime.clock import steady_time
 from services.runtime.failures.errors import to_status
 from services.runtime.wire import from_duration, to_duration, to_timestamp
 from services.speech.conversation.events import (
@@ -64,11 +63,9 @@ _HEARD_METHODS = {
 }
 
 
-def to_event(event: Event, *, sequence: int, turn_id: int) -> pb.ConversationEvent:
-    """Return an event that happens now."""
-    message = pb.ConversationEvent(
-        sequence=sequence, event_time=to_timestamp(steady_time()), turn_id=turn_id
-    )
+def to_event(event: Event, *, at: float, sequence: int, turn_id: int) -> pb.ConversationEvent:
+    """Return an event that happened at a time, in Unix seconds."""
+    message = pb.ConversationEvent(sequence=sequence, event_time=to_timestamp(at), turn_id=turn_id)
     match event:
         case SpeechStarted():
             message.speech_started.start_offset.CopyFrom(to_duration(event.start_s))

@@ -1,10 +1,12 @@
 """Events are numbered without gaps, and a listener that is too slow is sent away."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
 from digitalhuman.conversation.v1 import conversation_pb2 as pb
+from services.runtime.clock import steady_time
 from services.runtime.failures.errors import ServiceError
 from services.runtime.failures.reasons import Reason
 from services.speech.conversation.event_log import (
@@ -13,6 +15,7 @@ from services.speech.conversation.event_log import (
     WAITING_AUDIO,
     WAITING_ITEMS,
     EventLog,
+    Item,
     Listener,
     ProducedAudio,
 )
@@ -32,6 +35,12 @@ class Recorder:
     def add(self, event: pb.ConversationEvent) -> None:
         """Keep one."""
         self.events.append(event)
+
+
+async def sequences(items: AsyncIterator[Item], count: int) -> list[int]:
+    """Return the sequences of the next events."""
+    told = [await anext(items) for _ in range(count)]
+    return [item.sequence for item in told if isinstance(item, pb.ConversationEvent)]
 
 
 async def read(listener: Listener) -> list[int]:
@@ -60,12 +69,14 @@ async def test_every_listener_gets_the_same_from_its_arrival_on() -> None:
 async def test_who_hears_nothing_is_told_a_moment_later_and_of_all_that_happened_by_then() -> None:
     events = EventLog(recorder=None)
     loop = asyncio.get_running_loop()
-    with events.attached(behind_s=BEHIND_S) as listener:
-        happened_at = loop.time()
+    happened_at = loop.time()
+    with events.attached(is_patient=True) as listener:
+        items = listener.items()
         events.publish(ReplyUpdated(delta="a"), turn_id=1)
+        await asyncio.sleep(BEHIND_S / 2)
         events.publish(ReplyUpdated(delta="b"), turn_id=1)
-    assert await read(listener) == [1, 2]
-    assert loop.time() - happened_at == pytest.approx(BEHIND_S)
+        assert await sequences(items, 2) == [1, 2]
+        assert loop.time() - happened_at == pytest.approx(BEHIND_S)
 
 
 @in_virtual_time
@@ -74,21 +85,73 @@ async def test_a_call_of_the_app_is_told_at_once_after_what_happened_before_it()
     loop = asyncio.get_running_loop()
     happened_at = loop.time()
     call = ToolCall(call_id="1", name="open", arguments="{}")
-    with events.attached(behind_s=BEHIND_S) as listener:
+    with events.attached(is_patient=True) as listener:
         items = listener.items()
         for event in (ReplyUpdated(delta="a"), ReplyUpdated(delta="b")):
             events.publish(event, turn_id=1)
-        first = asyncio.ensure_future(anext(items))
+        first = asyncio.ensure_future(sequences(items, 4))
         await asyncio.sleep(BEHIND_S / 2)
         for _ in range(2):
             events.publish(ToolCalled(call=call), turn_id=1)
-        told = [await first, *[await anext(items) for _ in range(3)]]
-        sequences = [each.sequence for each in told if isinstance(each, pb.ConversationEvent)]
-        assert sequences == [1, 2, 3, 4]
+        assert await first == [1, 2, 3, 4]
         assert loop.time() - happened_at == pytest.approx(BEHIND_S / 2)
         events.publish(ReplyUpdated(delta="c"), turn_id=1)
         await anext(items)
         assert loop.time() - happened_at == pytest.approx(BEHIND_S * 1.5)
+
+
+@in_virtual_time
+async def test_nobody_waits_while_somebody_hears_the_sound() -> None:
+    events = EventLog(recorder=None)
+    loop = asyncio.get_running_loop()
+    happened_at = loop.time()
+    with events.attached(is_patient=True) as patient, events.attached() as hearer:
+        events.publish(ReplyUpdated(delta="a"), turn_id=1)
+        for listener in (patient, hearer):
+            assert await sequences(listener.items(), 1) == [1]
+    assert loop.time() == happened_at
+
+
+@in_virtual_time
+async def test_whoever_leaves_within_the_moment_misses_nothing_and_nor_does_the_record() -> None:
+    recorder = Recorder()
+    events = EventLog(recorder=recorder)
+    with events.attached(is_patient=True) as listener:
+        events.publish(ReplyUpdated(delta="a"), turn_id=1)
+    assert await read(listener) == [1]
+    events.publish(ReplyUpdated(delta="b"), turn_id=1)
+    with events.attached(is_patient=True) as late:
+        events.publish(ReplyUpdated(delta="c"), turn_id=1)
+        await events.all_delivered()
+    assert await read(late) == [3]
+    assert [event.sequence for event in recorder.events] == [1, 2, 3]
+
+
+@in_virtual_time
+async def test_what_happened_within_the_moment_is_on_record_before_the_record_is_read() -> None:
+    recorder = Recorder()
+
+    class Past:
+        async def events_after(self, sequence: int) -> list[pb.ConversationEvent]:
+            return [event for event in recorder.events if event.sequence > sequence]
+
+    events = EventLog(recorder=recorder, past=Past())
+    with events.attached(is_patient=True):
+        for delta in "abc":
+            events.publish(ReplyUpdated(delta=delta), turn_id=1)
+        assert [event.sequence for event in await events.events_after(1)] == [2, 3]
+
+
+@in_virtual_time
+async def test_an_event_has_the_time_at_which_it_happened() -> None:
+    recorder = Recorder()
+    events = EventLog(recorder=recorder)
+    happened_after = steady_time()
+    events.publish(ReplyUpdated(delta="a"), turn_id=1)
+    happened_before = steady_time()
+    await events.all_delivered()
+    event_time = recorder.events[0].event_time.ToMicroseconds() / 1e6
+    assert happened_after - 1e-6 <= event_time <= happened_before + 1e-6
 
 
 @in_virtual_time
