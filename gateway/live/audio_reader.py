@@ -33,6 +33,9 @@ class AudioReader(Protocol):
     async def feed(self, chunk: bytes) -> None:
         """Take a message, and return once all of its audio is passed on; raises ServiceError."""
 
+    def take(self, chunk: bytes) -> bool:
+        """Take a message at once, if that is possible; otherwise it is to be fed."""
+
 
 @contextmanager
 def reading(
@@ -67,6 +70,15 @@ class _PcmReader:
             )
         self._on_pcm(chunk)
 
+    def take(self, chunk: bytes) -> bool:
+        if len(chunk) % SAMPLE_BYTES:
+            return False
+        try:
+            self._on_pcm(chunk)
+        except ServiceError:
+            return False  # It comes again when the message is fed.
+        return True
+
 
 class _WebmReader:
     """The messages are pieces of WebM."""
@@ -82,6 +94,9 @@ class _WebmReader:
                     self._on_pcm(pcm)
         except Refusal as refusal:
             raise refusal_error(refusal) from None
+
+    def take(self, chunk: bytes) -> bool:
+        return False  # It is decoded elsewhere, which takes time.
 
 
 class _Allowance:

@@ -26,6 +26,7 @@ from gateway.live.resumable_stream import ResumableStream
 from gateway.live.uplink import Uplink
 from gateway.middleware.access import caller_of
 from gateway.server.sockets import MESSAGE_BYTES, message_too_large
+from gateway.server.sound_socket import sound_passed_to
 from services.runtime.failures.reasons import Reason
 
 
@@ -51,22 +52,32 @@ class LineClient:
 
     async def receive_all(self) -> None:
         """Take messages until the client leaves; raises ServiceError at a bad one."""
+        with sound_passed_to(self._take_sound, self._socket.scope):
+            has_gone = await self._receive_until_end()
+        if not has_gone:
+            # Speech ends the stream once it has read that, even if the client has left.
+            await asyncio.get_running_loop().create_future()
+
+    async def _receive_until_end(self) -> bool:
+        """Take messages until the client has gone, or else says that it leaves."""
         while True:
             # A client that is ahead of speech waits; its messages stay in the network.
             await self._uplink.room()
             message = await self._socket.receive()
             if message["type"] == "websocket.disconnect":
-                return
+                return True
             text, chunk = message.get("text"), message.get("bytes")
             if len(text or chunk or b"") > MESSAGE_BYTES:
                 raise message_too_large()
             if text is not None:
                 self._rate.take(caller_of(self._socket.scope))
                 if self._take_control(text) == "leave":
-                    # Speech ends the stream once it has read that, even if the client has left.
-                    await asyncio.get_running_loop().create_future()
+                    return False
             else:
                 await self._reader.feed(chunk or b"")
+
+    def _take_sound(self, chunk: bytes) -> bool:
+        return self._uplink.has_room and self._reader.take(chunk)
 
     async def send_all(self, stream: ResumableStream) -> None:
         """Send what happens until the conversation ends; raises ServiceError when it fails."""

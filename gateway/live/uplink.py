@@ -35,6 +35,11 @@ class Uplink:
         )
         self._under_way: pb.ConverseRequest | None = None
 
+    @property
+    def has_room(self) -> bool:
+        """Whether `room` would not wait."""
+        return self._waiting.has_room
+
     async def room(self) -> None:
         """Wait until there is room for more."""
         await self._waiting.room()

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import os
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,22 +16,42 @@ from websockets.uri import parse_uri
 
 from gateway.server.frame_limit import SLICE_BYTES
 from gateway.server.serving import serving
-from gateway.server.sound_socket import whole_message
+from gateway.server.sound_socket import sound_passed_to, whole_message
 
 SIZES = (0, 1, 2, 125, 126, 127, 640, 3_200, 65_535, 65_536, 70_000)
 
 
 @asynccontextmanager
-async def connected() -> AsyncIterator[tuple[asyncio.StreamWriter, asyncio.Queue[Any]]]:
-    """A client that writes bytes, and what the application behind the socket gets of them."""
+async def connected(
+    takes: Callable[[], bool] = lambda: False,
+) -> AsyncIterator[tuple[asyncio.StreamWriter, asyncio.Queue[Any]]]:
+    """A client that writes bytes, and what the application behind the socket gets of them.
+
+    It `takes` sound that is passed to it, or leaves it to be received; "enough" ends that.
+    """
     got: asyncio.Queue[Any] = asyncio.Queue()
+
+    def take(sound: bytes) -> bool:
+        is_taken = takes()
+        if is_taken:
+            got.put_nowait(sound)
+        return is_taken
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await receive()
         await send({"type": "websocket.accept"})
+        with sound_passed_to(take, scope):
+            message = await received(receive, until="enough")
+        if message["type"] == "websocket.receive":
+            message = await received(receive)
+        got.put_nowait(message["code"])
+
+    async def received(receive: Any, until: str | None = None) -> Any:
         while (message := await receive())["type"] == "websocket.receive":
             got.put_nowait(message.get("bytes", message.get("text")))
-        got.put_nowait(message["code"])
+            if message.get("text", "") == until:
+                break
+        return message
 
     async with serving(app, host="127.0.0.1", port=0) as url:
         address = urlsplit(url)
@@ -118,6 +138,44 @@ async def test_other_kinds_of_messages_come_between() -> None:
         assert await got.get() == payload(begun) + b"x" * 10 + b"end"
         assert await got.get() == payload(alone)
         assert await got.get() == 1000
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_sound_that_is_taken_as_it_comes_stays_in_order(seed: int) -> None:
+    randomness = random.Random(seed)
+    texts = [Frame(Opcode.TEXT, str(each).encode()).serialize(mask=True) for each in range(10)]
+    frames = [sound(640) for _ in range(40)]
+    told_frames = randomness.sample([*frames, *texts], 50)
+    expected = [payload(each) if each in frames else str(texts.index(each)) for each in told_frames]
+    taken: list[bool] = []
+
+    def takes() -> bool:
+        taken.append(randomness.random() < 0.7)
+        return taken[-1]
+
+    async with asyncio.timeout(20), connected(takes) as (writer, got):
+        for each in told_frames:
+            writer.write(each)
+            await writer.drain()
+            # The next one may come before the application has received this one.
+            await asyncio.sleep(randomness.choice((0, 0.002)))
+        assert [await got.get() for _ in expected] == expected
+    assert set(taken) == {True, False}
+
+
+async def test_sound_is_received_again_once_nobody_takes_it_as_it_comes() -> None:
+    alone = sound(640)
+    enough = Frame(Opcode.TEXT, b"enough").serialize(mask=True)
+    taken: list[None] = []
+
+    def takes() -> bool:
+        taken.append(None)
+        return True
+
+    async with asyncio.timeout(20), connected(takes) as (writer, got):
+        await told(writer, [alone, enough, alone])
+        assert [await got.get() for _ in range(3)] == [payload(alone), "enough", payload(alone)]
+    assert len(taken) == 1
 
 
 async def test_a_message_within_another_is_refused() -> None:

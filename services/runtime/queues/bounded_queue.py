@@ -56,6 +56,11 @@ class BoundedQueue(Generic[T]):
         return self._is_closed
 
     @property
+    def has_room(self) -> bool:
+        """Whether `room` would not wait."""
+        return self._writable.is_set()
+
+    @property
     def newest(self) -> T | None:
         """The last item, if any waits."""
         return self._items[-1] if self._items else None
