@@ -147,13 +147,13 @@ class _Utterance:
                 if message.get("type") != "Results":
                     continue
                 result = reading(lambda each: _result(each, offset_s), message, self.endpoint)
-                if result.is_complete:
-                    yield sentences.add(result.sentence)
-                else:
-                    yield sentences.with_partial(result.sentence)
+                add = sentences.add if result.is_complete else sentences.with_partial
+                heard = add(result.sentence)
                 if result.is_flushed:
+                    # The final words follow at once.
                     self.loan.can_be_reused = True
                     break
+                yield heard
             else:
                 return
         yield sentences.final()
