@@ -1,5 +1,6 @@
 """Calls that stream: their responses with one error type, and their end."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
@@ -25,6 +26,10 @@ async def responses_of(call: AsyncIterable[Res]) -> AsyncGenerator[Res, None]:
                 )
             yield response
     except grpc.aio.AioRpcError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            # Cancelled as the call failed: grpc.aio takes that for the call's own end.
+            raise asyncio.CancelledError from error
         raise from_rpc_error(error) from error
 
 

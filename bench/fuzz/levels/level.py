@@ -37,7 +37,12 @@ class Level:
         left = iter(numbers)
 
         async def work() -> None:
+            own = asyncio.current_task()
+            assert own is not None
             for number in left:
+                # Cancelled as a call failed: grpc.aio takes that for the call's own end.
+                if own.cancelling():
+                    break
                 draw = random.Random(f"{seed} {self.name} {number}")
                 await self.fire(target, Shot(level=self.name, number=number, draw=draw), findings)
 
