@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 from playwright.async_api import Browser as Chromium
-from playwright.async_api import Error, Page, async_playwright
+from playwright.async_api import Error, Page, async_playwright, expect
 
 # That without a user interface takes a third of the time.
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
@@ -38,6 +38,8 @@ PLAIN: dict[str, Any] = {
 NOWHERE = "about:blank"
 ACTION_TIMEOUT_MS = 30_000
 MICROPHONE_RATE_HERTZ = 16_000
+# A busy machine is no reason to fail.
+expect.set_options(timeout=ACTION_TIMEOUT_MS)
 
 
 def find_browser() -> str:
