@@ -35,8 +35,15 @@ SHARING_A_BROWSER = {
 """Of those folders, the files whose tests need only a browser; they share a worker."""
 COMPUTING_FOLDERS = ("crashes", "command_line", "engine")
 """Their tests keep a core busy, those of all others mostly wait."""
-LONG_FILES = ("tests/unit/task/lifecycle/test_no_leaks.py", "tests/engine/test_whep.py")
-"""They take half a minute, and would come last."""
+LONG_FILES = (
+    "tests/unit/task/lifecycle/test_no_leaks.py",
+    *(f"tests/engine/{name}.py" for name in ("test_whep", "test_drive_socket", "test_forgery")),
+    *(f"tests/gateway/{name}.py" for name in ("test_socket", "test_hostile_media", "test_owners")),
+    *(f"tests/rpc/avatar/{name}.py" for name in ("test_drive", "test_links")),
+    *(f"tests/rpc/runtime/{name}.py" for name in ("test_liveness", "test_garbage")),
+    "tests/rpc/speech/test_listening.py",
+)
+"""They take a while, and most of them wait: best while those that share keep the cores busy."""
 
 # What is loaded while tests are collected stays: to look for garbage in it, again and again, takes
 # a third of the time.
