@@ -20,10 +20,11 @@ class Journal:
     """Keeps tasks, their events and conversations, and the requests that were answered.
 
     Every method of a part is one transaction: what it returns is durable, and if it raises, nothing
-    changed. A caller that is cancelled leaves its transaction either complete or not begun. A task
-    that does not exist is a ServiceError with TASK_NOT_FOUND. When the database is away, every
-    method raises one with DEPENDENCY_UNAVAILABLE, or with JOURNAL_UNAVAILABLE when its disk or file
-    is at fault; only then may something have changed nevertheless.
+    changed. (A report by days only reads, one day after the other.) A caller that is cancelled
+    leaves its transaction either complete or not begun. A task that does not exist is a
+    ServiceError with TASK_NOT_FOUND. When the database is away, every method raises one with
+    DEPENDENCY_UNAVAILABLE, or with JOURNAL_UNAVAILABLE when its disk or file is at fault; only then
+    may something have changed nevertheless.
 
     Methods that take the id of a task or a filter work for the `current_caller`: what that does not
     see does not exist. Those that say `of all tenants` are for sweeps, which then act for the
