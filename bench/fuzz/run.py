@@ -7,7 +7,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -104,7 +104,7 @@ async def _while_all_run(cluster: Cluster, work: Coroutine[Any, Any, None]) -> N
     ending = asyncio.create_task(cluster.until_one_ended())
     try:
         await asyncio.wait({working, ending}, return_when=asyncio.FIRST_COMPLETED)
-        if not cluster.ended():
+        if working.done() or not cluster.ended():
             await working
     finally:
         working.cancel()
@@ -190,9 +190,11 @@ def _resident(cluster: Cluster) -> dict[str, float]:
     held = {}
     for name in cluster.names:
         if pid := cluster.pid(name):
-            process = psutil.Process(pid)
-            family = [process, *process.children(recursive=True)]
-            held[name] = round(sum(map(_rss, family)) / 2**20, 1)
+            # What has just ended has no figure.
+            with suppress(psutil.NoSuchProcess):
+                process = psutil.Process(pid)
+                family = [process, *process.children(recursive=True)]
+                held[name] = round(sum(map(_rss, family)) / 2**20, 1)
     return held
 
 

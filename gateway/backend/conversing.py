@@ -168,7 +168,7 @@ class _Opening:
 async def _write(call: ConverseCall, inputs: AsyncGenerator[pb.ConverseRequest, None]) -> None:
     """Write all inputs: the only writer of its call."""
     # The reader of the call gets the error.
-    with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+    with suppress(grpc.aio.AioRpcError, grpc.aio.InternalError, asyncio.InvalidStateError):
         async for request in inputs:
             await call.write(request)
         await call.done_writing()

@@ -9,7 +9,6 @@ import structlog
 from digitalhuman.audio.v1 import audio_pb2
 from digitalhuman.conversation.v1 import conversation_pb2
 from digitalhuman.speech.v1 import speech_pb2 as pb
-from gateway.backend.conversing import PAUSE_S
 from gateway.backend.services import CALL_TIMEOUT_S, Backend
 from gateway.backend.streams import is_unwritten
 from gateway.contract.wire import from_failed_status
@@ -23,6 +22,9 @@ log = structlog.get_logger(__name__)
 
 CHUNK_BYTES = 32_000
 """One second; the proto limits a chunk to 32768 bytes."""
+
+MOST_UNWRITTEN = 2
+"""How often a question is sent again of which gRPC lost why its stream ended."""
 
 
 def setup(
@@ -151,6 +153,7 @@ async def _held(
     loop = asyncio.get_running_loop()
     ends_at = loop.time() + timeout_s
     is_ready = False
+    unwritten_left = MOST_UNWRITTEN
     while True:
         is_taken = False
         left_s = max(0.0, ends_at - loop.time())
@@ -165,10 +168,13 @@ async def _held(
                     is_ready = True
             return
         except ServiceError as error:
-            if is_taken or not (error.reason is Reason.DRAINING or is_unwritten(error)):
+            if is_taken:
                 raise
             if error.reason is not Reason.DRAINING:
-                await asyncio.sleep(PAUSE_S)
+                # Whatever the replica refused, it says again, and hardly while it is written to.
+                if not is_unwritten(error) or not unwritten_left:
+                    raise
+                unwritten_left -= 1
 
 
 def _shows_taken(event: conversation_pb2.ConversationEvent, request_id: str) -> bool:

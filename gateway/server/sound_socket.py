@@ -28,14 +28,17 @@ TakeSound: TypeAlias = Callable[[bytes], bool]
 def sound_passed_to(take: TakeSound, scope: Scope) -> Iterator[None]:
     """Have messages of sound passed to a function inside the block, by an extension of ASGI.
 
-    Only while nothing waits to be received: the order stays.
+    Only while nothing waits to be received: the order stays. Other servers pass nothing.
     """
-    pass_to = scope["extensions"][_EXTENSION]["pass_to"]
-    pass_to(take)
+    extension = scope.get("extensions", {}).get(_EXTENSION)
+    if extension is None:
+        yield
+        return
+    extension["pass_to"](take)
     try:
         yield
     finally:
-        pass_to(_leave)
+        extension["pass_to"](_leave)
 
 
 def _leave(sound: bytes) -> bool:

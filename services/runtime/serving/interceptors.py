@@ -161,6 +161,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
             raise
         except grpc.aio.InternalError:
             # What was written cannot be sent: its reader left, of which we are about to be told.
+            log.info("answer not sent")
             raise asyncio.CancelledError from None
         except Exception as error:
             seen = from_exception(error)

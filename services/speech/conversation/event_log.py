@@ -99,7 +99,7 @@ class Listener:
         """Yield events and audio in order; raises ServiceError when the listener was sent away."""
         async with closing(self._queue.items()) as items:
             async for item in items:
-                await asyncio.sleep(0)  # The sound that an event is about leaves first.
+                await asyncio.sleep(0)  # The avatar's sound that an event is about leaves first.
                 yield item
 
 
@@ -133,9 +133,9 @@ CLOSING = frozenset({"turn_finished", "turn_failed"})
 class EventLog:
     """One conversation's events: from 1, without gaps.
 
-    They are delivered a moment after they have happened, those of that moment together. Nobody
-    waits longer than for the end of a turn, or a call of the app's function, or while a listener is
-    not patient: that is delivered at once, with all before it.
+    They are delivered a moment after they have happened, those of that moment together. What
+    somebody waits for is delivered at once, with all before it: the end of a turn, a call of the
+    app's function, and everything while a listener is not patient.
     """
 
     def __init__(

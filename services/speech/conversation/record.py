@@ -18,7 +18,7 @@ from services.speech.conversation.event_log import CLOSING
 log = structlog.get_logger(__name__)
 
 BATCH_S = 0.3
-PARTIAL_S = 1.0
+PARTIAL_S = 0.4
 """How much longer partial words wait alone: a write takes a millisecond of two processes each, and
 those that follow say the same and more."""
 BATCH_EVENTS = 200
