@@ -149,7 +149,7 @@ class EventLog:
         self._past = past
         self._listeners: dict[Listener, int] = {}
         """Each with the last event before it came."""
-        self._happened: list[_Happened] = []
+        self._happened: deque[_Happened] = deque()
         self._delivery: asyncio.TimerHandle | None = None
         self._undelivered: deque[pb.ConversationEvent] = deque()
         self._all_delivered = asyncio.Event()
@@ -175,8 +175,8 @@ class EventLog:
         if self._delivery is not None:
             self._delivery.cancel()
             self._delivery = None
-        happened, self._happened = self._happened, []
-        for each in happened:
+        while self._happened:
+            each = self._happened.popleft()
             message = to_event(each.event, at=each.at, sequence=each.sequence, turn_id=each.turn_id)
             self._undelivered.append(message)
             if self._recorder is not None:
