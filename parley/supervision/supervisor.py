@@ -41,6 +41,8 @@ class Supervisor:
         self._colours = dict(zip((each.name for each in planned), cycle(_COLOURS), strict=False))
         self._width = max(len(each.name) for each in planned)
         self._running: dict[str, Running] = {}
+        self._gateway = next(each.name for each in planned if GATEWAY in each.listeners)
+        """The process at the gateway's address."""
 
     async def run(self) -> int:
         """Run until told to stop or until a process ends by itself; returns the exit code.
@@ -59,7 +61,7 @@ class Supervisor:
             ended = await self._watch(seats, told)
             if ended is None:
                 self._console.print("Stopping…", style="bold")
-                await self._take_off_air()
+            await self._take_off_air()
         if ended is not None:
             self._explain(ended)
             return 1
@@ -141,6 +143,8 @@ class Supervisor:
 
     async def _take_off_air(self) -> None:
         """Stop all tenants' tasks while the services live that can: nobody is left to talk with."""
+        if self._running[self._gateway].exit_code is not None:
+            return
         try:
             url, key = GATEWAY.url(self._environment), key_of(self._environment)
             async with asyncio.timeout(_OFF_AIR_S), gateway_at(url, key) as gateway:

@@ -149,7 +149,8 @@ class AvatarSettings(DatabaseSettings, ServiceSettings):
         "",
         max_length=128,
         validation_alias="DIGITAL_HUMAN_ID",
-        description="the digital human to show; default: the first that the cloud lists",
+        description="the digital human of personas that name none; default: the first that the"
+        " cloud lists",
     )
     token_expire_seconds: int = Field(
         600,

@@ -1,6 +1,7 @@
 """`python -m services.speech.provider_list [--json]`: what can be set for each kind of provider."""
 
 import json
+import signal
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -30,6 +31,8 @@ def lines(stage: StageKinds) -> Iterator[str]:
 
 def main() -> int:
     """Print the list; return the exit code."""
+    # Whoever reads only its beginning ends it.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     stages = all_kinds()
     if "--json" in sys.argv[1:]:
         print(json.dumps([asdict(each) for each in stages], indent=2))

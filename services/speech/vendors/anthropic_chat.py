@@ -37,6 +37,7 @@ class AnthropicChatSettings(ChatVendorSettings):
     """A language model behind Anthropic's Messages API."""
 
     kind: ClassVar[str] = "anthropic"
+    needs_key: ClassVar[bool] = True
     base_url: ApiUrl = Field("https://api.anthropic.com/v1", description="the API before /messages")
     model: Name = Field("claude-haiku-4-5", description="the language model")
     version: Name = Field("2023-06-01", description="version of the API")

@@ -24,6 +24,20 @@ signal.signal(signal.SIGTERM, signal.SIG_IGN)
 server = socket.create_server(("127.0.0.1", int(os.environ["GATEWAY_PORT"])))
 {WAIT}
 """
+# Says that it was asked, and cannot help.
+ASKED = """
+import os
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        print("asked", flush=True)
+        self.send_error(503)
+
+server = HTTPServer(("127.0.0.1", int(os.environ["GATEWAY_PORT"])), Handler)
+print("here", flush=True)
+server.serve_forever()
+"""
 
 
 class Told(io.StringIO):
@@ -84,6 +98,16 @@ async def test_a_process_that_dies_stops_the_rest() -> None:
         assert await run == 1
     assert not started["gateway"].is_running()
     assert "task ended by itself with exit code -9, so all was stopped" in told.getvalue()
+
+
+async def test_what_is_on_air_is_stopped_when_a_process_dies() -> None:
+    told = Told()
+    async with supervised(told, WAIT, ASKED) as run:
+        started = await children(told)
+        started["task"].kill()
+        assert await run == 1
+    assert "gateway │ asked" in told.getvalue()
+    assert "Not all could be taken off air" in told.getvalue()
 
 
 async def test_a_second_signal_waits_for_nothing() -> None:
