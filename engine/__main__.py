@@ -1,5 +1,6 @@
 """`python -m engine`: a self-hosted digital human cloud until SIGTERM or SIGINT."""
 
+import argparse
 import asyncio
 import gc
 import json
@@ -14,7 +15,6 @@ from engine.settings import EngineSettings, SettingsError, read_settings
 
 log = structlog.get_logger()
 
-CHECK_FLAG = "--check"
 REMEDY = "Correct it in .env or the environment."
 
 
@@ -59,7 +59,11 @@ def main() -> None:
 
     With `--check` it only reports what is wrong with them, one JSON object per line.
     """
-    if CHECK_FLAG in sys.argv[1:]:
+    parser = argparse.ArgumentParser(
+        "engine", description="Runs until a signal. All settings are in the environment."
+    )
+    parser.add_argument("--check", action="store_true", help="say what is wrong with the settings")
+    if parser.parse_args().check:
         print_problems()
         return
     try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import os
 import sys
 import time
@@ -133,7 +134,7 @@ async def _attack(
     for name in plan.levels:
         begun = time.monotonic()
         each = plan.inputs * shares[name] / total / ROUNDS
-        numbers = range(int(number * each), int((number + 1) * each))
+        numbers = range(math.ceil(number * each), math.ceil((number + 1) * each))
         if name == http.NAME:
             seed = plan.seed + number
             await http.attack(target, findings, seed=seed, count=len(numbers))

@@ -1,5 +1,6 @@
 """A process: runs its main coroutine on the fast loop until a signal, or says why it cannot."""
 
+import argparse
 import asyncio
 import gc
 import signal
@@ -32,10 +33,10 @@ def run(
 ) -> None:
     """Run a process to its end, or with `--check` only its check.
 
-    Exits with 2 for wrong settings, and with 1 for `failures` and OSError, whose messages are for
-    operators.
+    Exits with 2 for wrong settings or arguments, and with 1 for `failures` and OSError, whose
+    messages are for operators.
     """
-    if check is not None and CHECK_FLAG in sys.argv[1:]:
+    if check is not None and _is_to_check(name):
         asyncio.run(tell(check))
         return
     try:
@@ -49,6 +50,17 @@ def run(
             raise
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(CANNOT_START)
+
+
+def _is_to_check(name: str) -> bool:
+    parser = argparse.ArgumentParser(
+        name, description="Runs until a signal. All settings are in the environment: .env.example."
+    )
+    parser.add_argument(
+        CHECK_FLAG, action="store_true", dest="is_check", help="say what is wrong with the settings"
+    )
+    is_check: bool = parser.parse_args().is_check
+    return is_check
 
 
 async def until_stopped() -> None:

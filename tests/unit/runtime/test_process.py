@@ -1,8 +1,10 @@
-"""A process that is ready has its garbage collected in small parts."""
+"""What all processes do: arguments, and garbage collected in small parts."""
 
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[3]
 
@@ -38,3 +40,19 @@ def test_garbage_is_collected_before_what_is_left_is_spared() -> None:
         text=True,
     )
     assert done.stdout == "None True False\n"
+
+
+@pytest.mark.parametrize(
+    ("argument", "exit_code", "said"),
+    [("--help", 0, "All settings are in the environment"), ("--prot=1", 2, "--prot=1")],
+)
+def test_arguments_start_nothing(argument: str, exit_code: int, said: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "services.avatar", argument],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == exit_code
+    assert said in done.stdout + done.stderr
