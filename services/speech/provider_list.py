@@ -31,8 +31,6 @@ def lines(stage: StageKinds) -> Iterator[str]:
 
 def main() -> int:
     """Print the list; return the exit code."""
-    # Whoever reads only its beginning ends it.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     stages = all_kinds()
     if "--json" in sys.argv[1:]:
         print(json.dumps([asdict(each) for each in stages], indent=2))
@@ -42,4 +40,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    # Whoever reads only its beginning ends it.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     sys.exit(main())
