@@ -65,10 +65,10 @@ class _Memory:
         return {name: round(self.final[name] - self.warm[name], 1) for name in sorted(lasting)}
 
 
-async def fuzz(plan: Plan, *, is_timed: bool = True) -> dict[str, Any]:
-    """Run the plan against all processes and return its figures; see `attacked`."""
+async def fuzz(plan: Plan) -> dict[str, Any]:
+    """Run the plan against all processes, measure others' waits, and return its figures."""
     async with under_fire(plan.seed) as target:
-        return await attacked(target, plan, Findings(), is_timed=is_timed)
+        return await attacked(target, plan, Findings(), is_timed=True)
 
 
 async def attacked(

@@ -7,13 +7,10 @@ from typing import TypeVar
 
 import grpc
 
-from services.runtime.failures.errors import ServiceError, from_rpc_error
+from services.runtime.failures.errors import UNWRITTEN, ServiceError, from_rpc_error
 from services.runtime.failures.reasons import Reason
 
 Res = TypeVar("Res")
-
-_UNWRITTEN = "Internal error from Core"
-"""What grpc.aio says of a call that it could not write to."""
 
 
 async def responses_of(call: AsyncIterable[Res]) -> AsyncGenerator[Res, None]:
@@ -34,12 +31,9 @@ async def responses_of(call: AsyncIterable[Res]) -> AsyncGenerator[Res, None]:
 
 
 def is_unwritten(error: ServiceError) -> bool:
-    """Whether a call ended before its last request was written.
-
-    gRPC then gives its own status in place of the service's, which is lost.
-    """
+    """Whether a call ended before its last request was written, for a reason that is lost."""
     cause = error.__cause__
-    return isinstance(cause, grpc.aio.AioRpcError) and cause.details() == _UNWRITTEN
+    return isinstance(cause, grpc.aio.AioRpcError) and cause.details() == UNWRITTEN
 
 
 @asynccontextmanager

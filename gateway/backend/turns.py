@@ -23,8 +23,8 @@ log = structlog.get_logger(__name__)
 CHUNK_BYTES = 32_000
 """One second; the proto limits a chunk to 32768 bytes."""
 
-MOST_UNWRITTEN = 2
-"""How often a question is sent again of which gRPC lost why its stream ended."""
+_MOST_UNWRITTEN = 2
+"""How often a question is sent again when gRPC lost the reason why its stream ended."""
 
 
 def setup(
@@ -153,7 +153,7 @@ async def _held(
     loop = asyncio.get_running_loop()
     ends_at = loop.time() + timeout_s
     is_ready = False
-    unwritten_left = MOST_UNWRITTEN
+    unwritten_left = _MOST_UNWRITTEN
     while True:
         is_taken = False
         left_s = max(0.0, ends_at - loop.time())
@@ -171,7 +171,7 @@ async def _held(
             if is_taken:
                 raise
             if error.reason is not Reason.DRAINING:
-                # Whatever the replica refused, it says again, and hardly while it is written to.
+                # A replica that refused will do so again, and then its reason most likely arrives.
                 if not is_unwritten(error) or not unwritten_left:
                     raise
                 unwritten_left -= 1

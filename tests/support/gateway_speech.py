@@ -13,7 +13,7 @@ from digitalhuman.speech.v1 import speech_pb2
 from digitalhuman.speech.v1.speech_pb2_grpc import (
     SpeechServiceServicer,
 )
-from services.runtime.failures.errors import ServiceError, to_status
+from services.runtime.failures.errors import UNWRITTEN, ServiceError, to_status
 from services.runtime.failures.reasons import Reason
 from tests.support.gateway_script import (
     FINAL_STATES,
@@ -104,7 +104,7 @@ class ScriptedSpeech(SpeechServiceServicer):
             raise ServiceError(Reason.DRAINING, "This replica shuts down; another one goes on.")
         if self.script.unwritten:
             self.script.unwritten -= 1
-            await context.abort(grpc.StatusCode.INTERNAL, "Internal error from Core")
+            await context.abort(grpc.StatusCode.INTERNAL, UNWRITTEN)
         pcm = bytearray()
         async for request in requests:
             match request.WhichOneof("request"):

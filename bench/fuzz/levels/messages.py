@@ -21,6 +21,7 @@ from digitalhuman.avatar.v1 import avatar_pb2
 from digitalhuman.speech.v1 import speech_pb2
 from digitalhuman.task.v1 import task_pb2
 from digitalhuman.webhooks.v1 import webhooks_pb2
+from services.runtime.failures.errors import UNWRITTEN
 
 NOBODY = "task_00000000000000000000000000"
 ENDING = ("Stop", "Delete", "Yield")
@@ -33,8 +34,6 @@ _FILES = (
 )
 _ODD_CALLERS = ("acme", "Acme", "a" * 64, "", "-", "a;b", "%00", "../default", "default default")
 _WITHIN_S = 0.6
-_OWN_CLIENT = "Internal error from Core"
-"""What gRPC's client says of a stream whose other end closed while it was still writing."""
 _MOST_ANSWERS = 3
 _MOST_SENT = 6
 _DEPTH = 5
@@ -215,7 +214,7 @@ async def fire(target: Target, shot: Shot, findings: Findings) -> None:
             if answers == _MOST_ANSWERS:
                 break
     except grpc.aio.AioRpcError as error:
-        if error.details() == _OWN_CLIENT:
+        if error.details() == UNWRITTEN:
             findings.note(shot.level, "the client failed")
             return
         try:

@@ -148,6 +148,10 @@ _FOREIGN_CODES = {
 }
 
 
+UNWRITTEN = "Internal error from Core"
+"""What grpc.aio says of a call that ended while it was written to; the peer's status is lost."""
+
+
 def from_rpc_error(error: grpc.aio.AioRpcError) -> ServiceError:
     """Return the error with which a service behind this one failed.
 

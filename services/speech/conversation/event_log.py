@@ -181,12 +181,12 @@ class EventLog:
             self._undelivered.append(message)
             if self._recorder is not None:
                 self._recorder.add(message)
-        self._deliver()
+        self._send_to_listeners()
 
     def note_recorded(self, sequence: int) -> None:
         """All events up to this one are in the record."""
         self._last_recorded = sequence
-        self._deliver()
+        self._send_to_listeners()
 
     async def all_delivered(self) -> None:
         """Wait until everything that has happened is delivered, or never will be."""
@@ -243,7 +243,7 @@ class EventLog:
             return True
         return not all(listener.is_patient for listener in self._listeners)
 
-    def _deliver(self) -> None:
+    def _send_to_listeners(self) -> None:
         while self._undelivered and not self._awaits_record(self._undelivered[0]):
             message = self._undelivered.popleft()
             for listener, before in self._listeners.items():
