@@ -38,6 +38,8 @@ PLAIN: dict[str, Any] = {
 NOWHERE = "about:blank"
 ACTION_TIMEOUT_MS = 30_000
 MICROPHONE_RATE_HERTZ = 16_000
+# A page begins to listen a while after its microphone was opened.
+LEAD_S = 1.0
 # A busy machine is no reason to fail.
 expect.set_options(timeout=ACTION_TIMEOUT_MS)
 
@@ -79,7 +81,8 @@ class Browser:
     ) -> AsyncIterator[Page]:
         """Open a page as a new user's, whose microphone hears a WAV file over and over.
 
-        Without one it hears silence, of which `pause_s` also come after the file each time.
+        Without one it hears silence, of which a moment comes before the file each time, and
+        `pause_s` come after it.
         `context` are options of the browser's context: colour scheme, locale, viewport and so on.
         Errors that the page's scripts throw fail the test when the block is left.
         """
@@ -111,7 +114,8 @@ def _write_microphone(path: Path, speech: Path | None, pause_s: float) -> None:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(rate)
-        file.writeframes(pcm + bytes(2 * int(pause_s * rate)))
+        lead, pause = (bytes(2 * int(seconds * rate)) for seconds in (LEAD_S, pause_s))
+        file.writeframes(lead + pcm + pause)
 
 
 # Sampled within the page: its security policy lets nobody evaluate texts over and over.

@@ -10,11 +10,11 @@ from services.runtime.failures.errors import ServiceError
 from services.runtime.failures.reasons import Reason
 from services.task.domain.tasks import StopReason, Task, on_air, stopping
 from services.task.ports.journal import Journal
-from services.task.ports.logs import Notifier, Watch
+from services.task.ports.logs import Notifier
 from services.task.ports.search import TaskFilter
 from services.task.ports.storage import Storage
 from services.task.ports.tasks import Quota
-from tests.support.journal import GRACE, NOW, UNLIMITED, add, event, request, task
+from tests.support.journal import GRACE, NOW, add, event, task
 
 
 async def stop(journal: Journal, known: Task) -> None:
@@ -91,23 +91,24 @@ async def append_nothing(journal: Journal, known: Task) -> None:
 async def test_a_log_that_did_not_grow_wakes_nobody(
     storage: Storage, leave_alone: Callable[[Journal, Task], Awaitable[None]]
 ) -> None:
-    journal, notifier = storage.journal, storage.notifier
+    journal = storage.journal
     quiet = await add(journal, 1)
-    with notifier.watching(quiet.task_id) as watch, notifier.watching(task(2).task_id) as other:
-        await until_quiet(journal, watch, quiet)
+    with storage.notifier.watching(quiet.task_id) as watch:
+        await append(journal, quiet)
+        await until_all_is_told(storage, 2)
+        await watch.wait()
         waiting = asyncio.create_task(watch.wait())
         await asyncio.gather(leave_alone(journal, quiet), return_exceptions=True)
-        # News arrives in the order of the transactions.
-        await journal.tasks.add(task(2), request("r"), UNLIMITED)
-        await other.wait()
+        await until_all_is_told(storage, 3)
         assert not waiting.done()
         waiting.cancel()
 
 
-async def until_quiet(journal: Journal, watch: Watch, known: Task) -> None:
-    """Consume the news of earlier transactions."""
-    await append(journal, known)
-    await watch.wait()
+async def until_all_is_told(storage: Storage, number: int) -> None:
+    """Add a task: news arrives in the order of the transactions, so that it is told of last."""
+    with storage.notifier.watching(task(number).task_id) as watch:
+        await add(storage.journal, number)
+        await watch.wait()
 
 
 async def test_watchers_that_left_affect_nobody(storage: Storage) -> None:
