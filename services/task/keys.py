@@ -22,7 +22,7 @@ from digitalhuman.access.v1.access_pb2_grpc import AccessServiceStub
 from services.runtime.callers.caller import DEFAULT_TENANT, Caller, acting_for, check_tenant_id
 from services.runtime.callers.requests import Metadata, outgoing_metadata
 from services.runtime.channels.replicas import replicas
-from services.runtime.failures.errors import ServiceError, from_rpc_error
+from services.runtime.failures.errors import ServiceError, answer_of, from_rpc_error
 from services.runtime.links import LinkSettings
 from services.runtime.security.identities import Identity
 from services.runtime.settings.environment import SettingsError, load
@@ -71,7 +71,7 @@ async def _run(asked: argparse.Namespace, settings: KeysSettings) -> None:
                 case "revoke":
                     await _revoke(accesses.any, asked.key_id, metadata)
         except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error) from error
+            raise (answer_of(error) or from_rpc_error(error)) from error
 
 
 async def _create(access: AccessServiceStub, asked: argparse.Namespace, metadata: Metadata) -> None:

@@ -59,6 +59,15 @@ async def test_an_open_gateway_logs_once_that_it_ignores_credentials() -> None:
     assert told == ["credentials ignored: the gateway is open, and whoever calls may do everything"]
 
 
+async def test_nobody_is_refused_for_the_gateways_own_token() -> None:
+    async with running_gateway(keys=KEYS, service_token="that of nobody") as gateway:
+        for credential in (KEYS[0], "parley_key_of_the_directory"):
+            answer = await gateway.client.get(
+                "/api/digital-human/tasks", headers={"X-Api-Key": credential}
+            )
+            assert (answer.status_code, answer.json()["reason"]) == (503, "DEPENDENCY_UNAVAILABLE")
+
+
 @pytest.mark.parametrize(("method", "path"), GUARDED)
 @shared
 async def test_a_key_is_required(locked: RunningGateway, method: str, path: str) -> None:

@@ -28,9 +28,10 @@ from services.avatar.app import running as running_avatar
 from services.avatar.settings import AvatarSettings
 from services.runtime.callers.caller import Caller, of_tenant, to_metadata
 from services.runtime.callers.requests import AUTHORIZATION_HEADER, Metadata
-from services.runtime.failures.errors import ServiceError, from_rpc_error
+from services.runtime.failures.errors import ServiceError
 from services.runtime.failures.reasons import Reason
 from tests.support.avatar_rig import APP_ID, SERVER_SECRET
+from tests.support.failures import told_by
 from tests.support.speech_rig import Script, speech_rig, speech_service
 from tests.support.task import ScriptedCloud, task_service
 
@@ -221,7 +222,7 @@ class Services:
             else:
                 await running
         except grpc.aio.AioRpcError as error:
-            return from_rpc_error(error)
+            return told_by(error)
         return None
 
 

@@ -90,6 +90,7 @@ async def running_gateway(
     ceilings: dict[str, Ceiling] | None = None,
     task_target: str = "",
     speech_target: str = "",
+    service_token: str = SERVICE_TOKEN,
     users: Users | None = None,
     drain: Drain | None = None,
     limits: ConnectionLimits | None = None,
@@ -131,7 +132,7 @@ async def running_gateway(
             speech=speech_target or behind.address,
             avatar=behind.address,
         )
-        backend = await stack.enter_async_context(connecting(targets, service_token=SERVICE_TOKEN))
+        backend = await stack.enter_async_context(connecting(targets, service_token=service_token))
         rules = AccessRules(
             is_open=not keys and not is_closed,
             origins=origins,

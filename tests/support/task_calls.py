@@ -9,8 +9,9 @@ import grpc
 from digitalhuman.conversation.v1 import conversation_pb2 as talk
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
-from services.runtime.failures.errors import ServiceError, from_rpc_error
+from services.runtime.failures.errors import ServiceError
 from services.task.ports.cloud import Cloud
+from tests.support.failures import told_by
 from tests.support.task import task_service
 
 OpenService = Callable[..., Awaitable[TaskServiceStub]]
@@ -35,7 +36,7 @@ async def error_of(call: Awaitable[Any]) -> ServiceError:
     try:
         answer = await call
     except grpc.aio.AioRpcError as error:
-        return from_rpc_error(error)
+        return told_by(error)
     raise AssertionError(f"the call succeeded: {answer}")
 
 

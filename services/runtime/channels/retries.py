@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from grpc_status import rpc_status
 
-from services.runtime.failures.errors import from_rpc_error
+from services.runtime.failures.errors import answer_of
 from services.runtime.failures.reasons import Reason
 
 SERVICE_CONFIG = Path(__file__).with_name("service_config.json")
@@ -103,5 +102,5 @@ def _until(give_up_at: float, details: Any) -> Any:
 
 def _may_pass(error: grpc.aio.AioRpcError) -> bool:
     """Whether the peer has answered, and what it needs was away."""
-    is_answer = rpc_status.from_call(error) is not None
-    return is_answer and from_rpc_error(error).reason is Reason.DEPENDENCY_UNAVAILABLE
+    told = answer_of(error)
+    return told is not None and told.reason is Reason.DEPENDENCY_UNAVAILABLE

@@ -13,6 +13,7 @@ from services.runtime.failures.reasons import RULES, Reason
 from services.runtime.wire import from_duration, to_duration
 
 DOMAIN = "digitalhuman"
+_SERVICE = "service"
 
 MOST_MESSAGE_BYTES = 900
 MOST_VIOLATION_BYTES = 3_000
@@ -91,6 +92,11 @@ def fields_within(message: str) -> Iterator[None]:
         ) from None
 
 
+def not_admitted(reason: Reason, message: str) -> ServiceError:
+    """Return the error for a caller whose own credentials, a service's, are refused."""
+    return ServiceError(reason, message, refused=_SERVICE)
+
+
 def to_status(error: ServiceError) -> status_pb2.Status:
     """Return the status of an error: one ErrorInfo, then field violations and a retry hint.
 
@@ -147,7 +153,6 @@ _FOREIGN_CODES = {
     grpc.StatusCode.UNIMPLEMENTED: Reason.NOT_SUPPORTED,
 }
 
-
 UNWRITTEN = "Internal error from Core"
 """What grpc.aio says of a call that ended while it was written to; the peer's status is lost."""
 
@@ -156,18 +161,26 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> ServiceError:
     """Return the error with which a service behind this one failed.
 
     A failure without a reason of ours comes from gRPC itself, whose text may name addresses; only
-    its meaning is passed on. Whatever its code, the peer could not be asked or understood.
+    its meaning is passed on. Whatever its code, the peer could not be asked or understood. That is
+    what a refusal of this service means, too, to those who asked it.
     """
+    told = answer_of(error)
+    if told is None:
+        reason = _FOREIGN_CODES.get(error.code(), Reason.DEPENDENCY_UNAVAILABLE)
+        return ServiceError(reason, RULES[reason].title + ".")
+    if told.metadata.get("refused") == _SERVICE:
+        return ServiceError(Reason.DEPENDENCY_UNAVAILABLE, "A service refuses this one's calls.")
+    return told
+
+
+def answer_of(error: grpc.aio.AioRpcError) -> ServiceError | None:
+    """Return the error that a peer answered with, or None if it answered nothing of ours."""
     try:
         status = rpc_status.from_call(error)
     except (ValueError, DecodeError):
         # The call ended otherwise than its details say, or they are none.
-        status = None
-    known = from_status(status) if status is not None else None
-    if known is not None:
-        return known
-    reason = _FOREIGN_CODES.get(error.code(), Reason.DEPENDENCY_UNAVAILABLE)
-    return ServiceError(reason, RULES[reason].title + ".")
+        return None
+    return from_status(status) if status is not None else None
 
 
 def from_exception(error: BaseException) -> ServiceError | None:

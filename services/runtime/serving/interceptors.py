@@ -26,7 +26,13 @@ from services.runtime.callers.requests import (
     REQUEST_ID_HEADER,
     new_request_id,
 )
-from services.runtime.failures.errors import ServiceError, Violation, from_exception, to_status
+from services.runtime.failures.errors import (
+    ServiceError,
+    Violation,
+    from_exception,
+    not_admitted,
+    to_status,
+)
 from services.runtime.failures.reasons import Reason
 from services.runtime.security.identities import Identity, identities, may_call
 from services.runtime.telemetry.metrics import RPC_SECONDS, RPCS
@@ -203,7 +209,7 @@ class IdentityInterceptor(GuardInterceptor):
             peers = _peers(context)
             if not any(may_call(each, method) for each in peers):
                 known = ", ".join(sorted(peers)) or "a certificate that names no service"
-                raise ServiceError(Reason.PERMISSION_DENIED, f"{known}: may not call {method}")
+                raise not_admitted(Reason.PERMISSION_DENIED, f"{known}: may not call {method}")
             return await call(request)
 
         return around
@@ -228,7 +234,7 @@ class AuthInterceptor(GuardInterceptor):
 
         async def around(request: Any, context: Context, call: Call) -> Any:
             if not is_allowed:
-                raise ServiceError(
+                raise not_admitted(
                     Reason.CREDENTIALS_INVALID, "authorization: a valid service token is required"
                 )
             return await call(request)

@@ -16,12 +16,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import digitalhuman
 from services.runtime.channels.channel import connected
-from services.runtime.failures.errors import ServiceError, from_rpc_error
+from services.runtime.failures.errors import ServiceError
 from services.runtime.failures.reasons import Reason
 from services.runtime.security.identities import CALLS, Identity, may_call
 from services.runtime.security.tls import PeerTls
 from services.runtime.serving.server import Serving, ServingOptions, serving
 from tests.support.authority import Authority
+from tests.support.failures import told_by
 
 PEER = Identity.TASK
 SOURCES = {
@@ -100,7 +101,7 @@ async def refusal(channel: grpc.aio.Channel, method: MethodDescriptor) -> Reason
         else:
             await calls.unary_unary(path_of(method))(b"", timeout=30)
     except grpc.aio.AioRpcError as error:
-        return from_rpc_error(error).reason
+        return told_by(error).reason
     raise AssertionError(f"{method.full_name} was served")
 
 

@@ -17,6 +17,7 @@ from services.runtime.callers.caller import TENANT_HEADER, Caller, current_calle
 from services.runtime.failures.errors import ServiceError, from_rpc_error
 from services.runtime.failures.reasons import Reason
 from services.runtime.serving.server import ServingOptions, serving
+from tests.support.failures import told_by
 
 TASK = "digitalhuman.task.v1.TaskService"
 SPEECH = "digitalhuman.speech.v1.SpeechService"
@@ -98,7 +99,7 @@ async def failure(call: Awaitable[Any]) -> tuple[grpc.StatusCode, ServiceError, 
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call
     error = caught.value
-    return error.code(), from_rpc_error(error), error.details() or ""
+    return error.code(), told_by(error), error.details() or ""
 
 
 async def drained(stream: Any) -> list[Any]:
@@ -260,6 +261,13 @@ async def test_only_the_service_token_opens(metadata: tuple[tuple[str, str], ...
             )
         )
     assert (code, error.reason) == (grpc.StatusCode.UNAUTHENTICATED, Reason.CREDENTIALS_INVALID)
+
+
+async def test_a_refused_service_has_nobody_else_be_refused() -> None:
+    async with served(service_tokens=("token",)) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await rpc.TaskServiceStub(channel).GetTask(pb.GetTaskRequest(task_id="task"))
+    assert from_rpc_error(caught.value).reason is Reason.DEPENDENCY_UNAVAILABLE
 
 
 async def test_the_service_token_lets_in() -> None:
