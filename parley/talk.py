@@ -31,6 +31,8 @@ def talk(
     """Hold a complete call: put on air, ask, hear the reply, stop."""
     if wav is not None and text is not None:
         raise typer.BadParameter("give --wav or --text, not both")
+    if text is not None and not text.strip():
+        raise typer.BadParameter("give --text something to say")
 
     async def hold(gateway: Gateway) -> None:
         call = Call(gateway, console, is_json=is_json)

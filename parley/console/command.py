@@ -37,6 +37,8 @@ def open_console(
 
     Lines from a pipe, and with --say, are asked one after the other.
     """
+    if not all(text.strip() for text in say or ()):
+        raise typer.BadParameter("give --say something to say")
 
     async def talk(gateway: Gateway) -> None:
         await _until_hung_up(_talk(gateway, say, wishes, is_silent=is_silent))

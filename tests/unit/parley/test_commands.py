@@ -232,3 +232,10 @@ def test_the_environment_of_another_checkout_is_left_alone(tmp_path: Path) -> No
     assert refused.returncode == 2
     assert "Remove the link" in refused.stderr
     assert (here / ".venv/bin/python").exists()
+
+
+@pytest.mark.parametrize("command", [("talk", "--text"), ("console", "--say")])
+def test_who_says_nothing_is_refused_before_anyone_is_on_air(command: tuple[str, str]) -> None:
+    refused = CliRunner().invoke(app, [*command, " "])
+    assert refused.exit_code == 2
+    assert f"give {command[1]} something to say" in refused.output
