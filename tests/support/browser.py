@@ -38,8 +38,6 @@ PLAIN: dict[str, Any] = {
 NOWHERE = "about:blank"
 ACTION_TIMEOUT_MS = 30_000
 MICROPHONE_RATE_HERTZ = 16_000
-# A page begins to listen a while after its microphone was opened.
-LEAD_S = 1.0
 # A busy machine is no reason to fail.
 expect.set_options(timeout=ACTION_TIMEOUT_MS)
 
@@ -77,12 +75,17 @@ class Browser:
 
     @asynccontextmanager
     async def page(
-        self, microphone: Path | None = None, *, pause_s: float = 0, **context: Any
+        self,
+        microphone: Path | None = None,
+        *,
+        lead_s: float = 0,
+        pause_s: float = 0,
+        **context: Any,
     ) -> AsyncIterator[Page]:
         """Open a page as a new user's, whose microphone hears a WAV file over and over.
 
-        Without one it hears silence, of which a moment comes before the file each time, and
-        `pause_s` come after it.
+        Without one it hears silence, of which `lead_s` come before the file each time, and
+        `pause_s` after it.
         `context` are options of the browser's context: colour scheme, locale, viewport and so on.
         Errors that the page's scripts throw fail the test when the block is left.
         """
@@ -94,7 +97,7 @@ class Browser:
                 errors.append(str(error))
 
         # Chromium reads the file when a microphone is opened.
-        _write_microphone(self._heard, microphone, pause_s if microphone else 1)
+        _write_microphone(self._heard, microphone, lead_s, pause_s if microphone else 1)
         async with await self._chromium.new_context(**{**PLAIN, **context}) as user:
             page = await user.new_page()
             page.set_default_timeout(ACTION_TIMEOUT_MS)
@@ -105,7 +108,7 @@ class Browser:
             assert not errors, errors
 
 
-def _write_microphone(path: Path, speech: Path | None, pause_s: float) -> None:
+def _write_microphone(path: Path, speech: Path | None, lead_s: float, pause_s: float) -> None:
     pcm, rate = b"", MICROPHONE_RATE_HERTZ
     if speech:
         with wave.open(str(speech)) as file:
@@ -114,7 +117,7 @@ def _write_microphone(path: Path, speech: Path | None, pause_s: float) -> None:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(rate)
-        lead, pause = (bytes(2 * int(seconds * rate)) for seconds in (LEAD_S, pause_s))
+        lead, pause = (bytes(2 * int(seconds * rate)) for seconds in (lead_s, pause_s))
         file.writeframes(lead + pcm + pause)
 
 
