@@ -11,7 +11,7 @@ from websockets.protocol import State
 
 from gateway.contract.events import LineProblem
 from gateway.contract.problems import to_problem
-from gateway.server.send_timeout import PatientWebSocket
+from gateway.server.keepalive import AttentiveWebSocket
 from gateway.server.sockets import message_too_large
 from gateway.telemetry import PROBLEMS
 from services.runtime.callers.requests import REQUEST_ID_HEADER
@@ -22,7 +22,7 @@ SEND_ON_S = 5.0
 """How long a client may go on sending before it is cut off."""
 
 
-class FailingWebSocket(PatientWebSocket):
+class FailingWebSocket(AttentiveWebSocket):
     """Sends a problem for what the protocol itself refuses, which no application sees."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
