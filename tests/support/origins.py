@@ -1,14 +1,10 @@
 """Sites whose pages have the widget; what ends in .localhost counts as secure."""
 
-import socket
+from tests.support.compose import free_ports
 
+[_PORT] = free_ports(1)
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
-SITE = f"http://shop.localhost:{_free_port()}"
+SITE = f"http://shop.localhost:{_PORT}"
 """A server may listen there: most tests answer in its place."""
 
 FRAMED = "http://frame.localhost"

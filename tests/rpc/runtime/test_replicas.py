@@ -14,6 +14,7 @@ from digitalhuman.task.v1 import task_pb2_grpc
 from services.runtime.channels.rendezvous import ranked
 from services.runtime.channels.replicas import GUESTS, replicas
 from services.runtime.serving.server import ServingOptions, serving
+from tests.support.compose import free_ports
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -105,7 +106,9 @@ async def test_a_replica_that_is_gone_is_passed_over_until_it_is_back() -> None:
     async with AsyncExitStack() as stack:
         stays = await stack.enter_async_context(replica())
         life = await stack.enter_async_context(AsyncExitStack())
-        goes = await life.enter_async_context(replica())
+        # Nobody else is given it meanwhile.
+        [port] = free_ports(1)
+        goes = await life.enter_async_context(replica(int(port)))
         found = await stack.enter_async_context(
             replicas(f"{stays},{goes}", task_pb2_grpc.TaskServiceStub)
         )
@@ -116,7 +119,7 @@ async def test_a_replica_that_is_gone_is_passed_over_until_it_is_back() -> None:
         assert await asked(found.for_key(key)) == stays
         # No other call is lost to it, either.
         assert {await asked(found.any) for _ in range(10)} == {stays}
-        async with replica(int(goes.rpartition(":")[2])):
+        async with replica(int(port)):
             await until(lambda: found.ranking(key)[0] == goes)
             assert await asked(found.for_key(key)) == goes
 

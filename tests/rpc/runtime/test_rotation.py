@@ -20,6 +20,7 @@ from services.runtime.security.identities import Identity
 from services.runtime.security.tls import PeerTls, Tls, TlsError, TlsFiles
 from services.runtime.serving.server import ServingOptions, serving
 from tests.support.authority import Authority, replace
+from tests.support.compose import free_ports
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -219,18 +220,20 @@ async def test_no_call_fails_while_the_service_token_is_replaced() -> None:
     tasks = Tasks()
     async with AsyncExitStack() as life:
 
-        async def serve(*tokens: str, port: int = 0) -> tuple[str, AsyncExitStack]:
+        async def serve(port: str, *tokens: str) -> AsyncExitStack:
             replica = await life.enter_async_context(AsyncExitStack())
-            options = {"service_tokens": tokens, "port": port, "drain_s": 30}
-            return await replica.enter_async_context(served(tasks, **options)), replica
+            options = {"service_tokens": tokens, "port": int(port), "drain_s": 30}
+            await replica.enter_async_context(served(tasks, **options))
+            return replica
 
-        running = [await serve(OLD), await serve(OLD)]
-        targets = ",".join(address for address, _ in running)
+        # Nobody else is given them while a replica is away.
+        running = {port: await serve(port, OLD) for port in free_ports(2)}
+        targets = ",".join(f"127.0.0.1:{port}" for port in running)
 
         async def restart(*tokens: str) -> None:
-            for at, (address, replica) in enumerate(running):
+            for port, replica in running.items():
                 await replica.aclose()
-                running[at] = await serve(*tokens, port=int(address.rpartition(":")[2]))
+                running[port] = await serve(port, *tokens)
                 await calls.goes_on()
 
         found = await life.enter_async_context(replicas(targets, rpc.TaskServiceStub))

@@ -270,10 +270,9 @@ async def test_a_stalled_vendor_is_abandoned() -> None:
 
 
 async def test_an_unreachable_vendor_is_reported() -> None:
-    async with scripted_vendor(refusing(500)) as vendor:
-        pass
+    nowhere = Vendor(behaviour=stalling, base_url="http://127.0.0.1:1/v1")
     async with failing(Stage.CHAT) as failure:
-        await chat(vendor)
+        await chat(nowhere)
     assert failure.value.transient
 
 

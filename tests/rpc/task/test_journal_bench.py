@@ -6,7 +6,6 @@ from pathlib import Path
 import grpc
 import pytest
 
-from bench.conversation.stack import free_ports
 from bench.journal.avatars import serving_avatars
 from bench.journal.database import opened
 from bench.journal.load import Conversations, RecordedTurn, turns_of
@@ -14,6 +13,7 @@ from bench.journal.recording import recorded
 from digitalhuman.conversation.v1 import conversation_pb2 as talk
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
+from tests.support.compose import free_ports
 from tests.support.task import task_service
 
 EVENTS = (
@@ -35,7 +35,7 @@ def database(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def tasks(database: Path) -> AsyncIterator[TaskServiceStub]:
-    (port,) = free_ports(1)
+    [port] = map(int, free_ports(1))
     async with (
         serving_avatars(port),
         task_service(avatar_target=f"127.0.0.1:{port}", database=database) as address,
