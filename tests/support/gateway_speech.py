@@ -15,6 +15,7 @@ from digitalhuman.speech.v1.speech_pb2_grpc import (
 )
 from services.runtime.failures.errors import UNWRITTEN, ServiceError, to_status
 from services.runtime.failures.reasons import Reason
+from services.runtime.serving.streams import take_setup
 from tests.support.gateway_script import (
     FINAL_STATES,
     LANGUAGES,
@@ -87,7 +88,7 @@ class ScriptedSpeech(SpeechServiceServicer):
     async def _converse(
         self, requests: AsyncIterator[speech_pb2.ConverseRequest], context: Context
     ) -> AsyncIterator[speech_pb2.ConverseResponse]:
-        setup = (await anext(aiter(requests))).setup
+        setup = (await take_setup(requests)).setup
         self.setups.append(setup)
         await self._note()
         await self.tasks.find_task(setup.task_id)
