@@ -67,7 +67,7 @@ async def on_the_line(stack: Stack) -> AsyncIterator[tuple[Caller, str]]:
         task = {"taskId": created.raise_for_status().json()["taskId"]}
         async with another_line(stack, task["taskId"]) as caller:
             await caller.until("ready")
-            yield caller, owner_of(stack)
+            yield caller, await owner_of(stack, task["taskId"])
         (await http.post("/api/digital-human/stop-task", json=task)).raise_for_status()
 
 
@@ -82,13 +82,18 @@ async def another_line(
         yield caller
 
 
-def owner_of(stack: Stack) -> str:
-    """Return the name of the process that opened a conversation last."""
-    opened = {
-        name: [line for line in stack.logs[name] if "conversation opened" in line]
-        for name in REPLICAS
-    }
-    return max(REPLICAS, key=lambda name: opened[name][-1:])
+async def owner_of(stack: Stack, task_id: str, *, after: str = "") -> str:
+    """Return the name of the process that says that it opened a task's conversation.
+
+    `after` is the one that had it before.
+    """
+    async with asyncio.timeout(30):
+        while True:
+            for name in set(REPLICAS) - {after}:
+                opened = (line for line in stack.logs[name] if "conversation opened" in line)
+                if any(task_id in line for line in opened):
+                    return name
+            await asyncio.sleep(0.05)
 
 
 async def check_record(stack: Stack, caller: Caller) -> None:
@@ -135,7 +140,7 @@ async def test_a_process_that_was_stopped_neither_writes_nor_speaks_when_it_goes
         failed = await caller.until("turn_failed")
         assert failed["problem"]["reason"] == "TURN_ABANDONED"
         await caller.until("turn_finished")
-        assert owner_of(stack) != owner
+        await owner_of(stack, caller.ready["taskId"], after=owner)
         await caller.send(type="text", text=ENDLESS_QUESTION)
         await caller.until("playback_started")
         os.kill(stack.pid(owner), signal.SIGCONT)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from engine.admission import Admission, Tally
+from engine.tasks import playout
 from tests.engine.conftest import OpenCloud
 from tests.support.engine_cloud import Cloud, create_parameters
 
@@ -82,6 +83,13 @@ def test_what_is_hardly_used_tells_nothing(admission: Admission, measure: Script
     assert admission.late_share == 0
 
 
+@pytest.fixture
+def forgiving(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have nothing count as late that other processes of a busy machine may cause."""
+    monkeypatch.setattr(playout, "LATE_S", 0.1)
+    monkeypatch.setattr(playout, "MAX_LAG_S", 0.5)
+
+
 @contextmanager
 def hogging() -> Iterator[None]:
     """A thread that keeps the event loop from its work most of the time."""
@@ -89,8 +97,8 @@ def hogging() -> Iterator[None]:
     enough = threading.Event()
 
     def hog() -> None:
-        while not enough.wait(0.07):
-            loop.call_soon_threadsafe(time.sleep, 0.06)
+        while not enough.wait(0.27):
+            loop.call_soon_threadsafe(time.sleep, 0.25)
 
     thread = threading.Thread(target=hog)
     thread.start()
@@ -115,6 +123,7 @@ async def create(cloud: Cloud, stream_id: str) -> int:
     return int(envelope["Code"])
 
 
+@pytest.mark.usefixtures("forgiving")
 async def test_a_late_engine_refuses_until_it_is_in_time(open_cloud: OpenCloud) -> None:
     cloud = await open_cloud(max_late_share=0.3)
     await cloud.go_on_air("running")
@@ -125,6 +134,7 @@ async def test_a_late_engine_refuses_until_it_is_in_time(open_cloud: OpenCloud) 
     assert await create(cloud, "welcome") == SUCCESS
 
 
+@pytest.mark.usefixtures("forgiving")
 async def test_the_first_task_is_never_refused(open_cloud: OpenCloud) -> None:
     cloud = await open_cloud(max_late_share=0.3)
     task_id = await cloud.go_on_air("running")

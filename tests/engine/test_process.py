@@ -107,7 +107,7 @@ async def test_it_may_live_on_the_other_loopback() -> None:
     )
     async with running(settings) as engine:
         assert engine.base_url.startswith("http://[::1]:")
-        async with httpx.AsyncClient(base_url=engine.base_url, trust_env=False) as http:
+        async with httpx.AsyncClient(base_url=engine.base_url, timeout=30, trust_env=False) as http:
             assert (await http.get("/healthz")).json()["status"] == "ok"
 
 
@@ -131,10 +131,10 @@ async def test_process_starts_and_stops_cleanly(name: str) -> None:
         sys.executable, "-m", "engine", env={**os.environ, **GOOD}, stderr=asyncio.subprocess.PIPE
     )
     assert process.stderr is not None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         ready = json.loads(await process.stderr.readline())
         assert ready["event"] == "engine ready"
-        async with httpx.AsyncClient(base_url=ready["base_url"]) as http:
+        async with httpx.AsyncClient(base_url=ready["base_url"], timeout=30) as http:
             assert (await http.get("/healthz")).json()["status"] == "ok"
         process.send_signal(getattr(signal, name))
         _, rest = await process.communicate()
@@ -150,7 +150,7 @@ async def test_process_with_bad_settings_ends_at_once() -> None:
         env={**os.environ, **GOOD, "ENGINE_APP_ID": "0"},
         stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         _, told = await process.communicate()
     assert process.returncode == 2
     assert told.decode().splitlines() == ["ENGINE_APP_ID: must be a number from 1 to 4294967295"]
@@ -162,7 +162,7 @@ async def test_a_check_says_what_is_wrong_with_the_settings_and_serves_nothing()
         env={**os.environ, **GOOD, "ENGINE_APP_ID": "0", "PARLEY_LOG_LEVEL": "loud"},
         stdout=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         told, _ = await process.communicate()
     assert process.returncode == 0
     found = [json.loads(line) for line in told.decode().splitlines()]
@@ -183,7 +183,7 @@ async def test_workers_end_with_their_front(name: str) -> None:
     async with asyncio.timeout(60):
         while (ready := json.loads(await process.stderr.readline()))["event"] != "engine ready":
             pass
-        async with httpx.AsyncClient(base_url=ready["base_url"]) as http:
+        async with httpx.AsyncClient(base_url=ready["base_url"], timeout=30) as http:
             workers = (await http.get("/healthz")).json()["workers"]
         assert len(workers) == 2
         process.send_signal(getattr(signal, name))

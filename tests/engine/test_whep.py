@@ -81,8 +81,7 @@ async def test_three_viewers_and_one_that_leaves(cloud: Cloud) -> None:
         await second.until_end()
         assert (await cloud.http.delete(second.address)).status_code == 200
         await cloud.play(task_id, make_tone(3).tobytes())
-        await first.until_level(is_loud)
-        await third.until_level(is_loud)
+        await asyncio.gather(*(viewer.until_level(is_loud) for viewer in (first, third)))
 
 
 @pytest.mark.parametrize("set_by_s", [7200, -7200])
@@ -139,9 +138,8 @@ async def test_viewer_that_vanishes_is_removed_and_the_others_go_on(
             async with asyncio.timeout(20):
                 while await count_viewers(cloud) > 2 or count_datagram_sockets(process) > sockets:
                     pass
-        await cloud.play(task_id, make_tone(2).tobytes())
-        for viewer in (first, second):
-            await viewer.until_level(is_loud)
+        await cloud.play(task_id, make_tone(3).tobytes())
+        await asyncio.gather(*(viewer.until_level(is_loud) for viewer in (first, second)))
 
 
 def count_datagram_sockets(process: psutil.Process) -> int:
@@ -161,8 +159,10 @@ async def test_viewers_leave_nothing_behind(cloud: Cloud) -> None:
     base = len(asyncio.all_tasks())
     for number in range(1, 6):
         await watch(number)
-    await asyncio.sleep(0.5)
-    assert len(asyncio.all_tasks()) <= base
+    # Those that are about to end end.
+    async with asyncio.timeout(20):
+        while len(asyncio.all_tasks()) > base:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
 
 
 async def test_answer(cloud: Cloud, offer: str) -> None:

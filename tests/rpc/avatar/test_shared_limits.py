@@ -86,9 +86,10 @@ async def test_no_window_holds_more_than_ten_calls_of_all_replicas(
 
 async def test_no_replica_starves_another(databases: tuple[Database, Database]) -> None:
     replicas = [shared(each, window_s=BRIEF_S) for each in databases]
+    # One that connects later would begin later.
+    await asyncio.gather(*(each.take(CREATE, within_s=PATIENT_S) for each in replicas))
 
     async def turns_of(limits: RateLimits) -> list[float]:
-        await limits.take(CREATE, within_s=PATIENT_S)  # Connects.
         taken = (limits.take(QUERY, within_s=PATIENT_S) for _ in range(20))
         return [turn.at for turn in await asyncio.gather(*taken)]
 

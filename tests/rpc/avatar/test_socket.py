@@ -24,15 +24,13 @@ from tests.support.avatar_rig import make_tone
 from tests.support.forward_proxy import forward_proxy
 
 TRUST = SocketTrust(verification=Verification.NAMED)
-PATIENCE = SocketPatience(open_s=0.3, send_s=0.3, close_s=0.3)
+PATIENT = SocketPatience(open_s=20, send_s=20, close_s=20)
 Handler = Callable[[ServerConnection], Awaitable[None]]
 
 
 @asynccontextmanager
 async def serving(handler: Handler) -> AsyncIterator[str]:
-    async with serve(
-        handler, "127.0.0.1", 0, compression=None, close_timeout=PATIENCE.close_s
-    ) as server:
+    async with serve(handler, "127.0.0.1", 0, compression=None, close_timeout=0.3) as server:
         yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws?Token=secret"
 
 
@@ -41,13 +39,14 @@ def connect(
     *,
     on_lost: Callable[[], None] = lambda: None,
     trust: SocketTrust = TRUST,
+    patience: SocketPatience = PATIENT,
     proxy_of: ProxyOf = lambda url: None,
 ) -> Any:
     return drive_socket(
         OpenedDrive.model_validate({"DriveId": "drive-1", "WssAddress": address}),
         sample_rate_hertz=24_000,
         trust=trust,
-        patience=PATIENCE,
+        patience=patience,
         proxy_of=proxy_of,
         on_lost=on_lost,
     )
@@ -117,7 +116,7 @@ async def test_a_server_that_goes_away_is_noticed_without_sending() -> None:
 
         async def wait_for_the_loss() -> None:
             async with connect(address, on_lost=lost.set) as socket:
-                await asyncio.wait_for(lost.wait(), 5)
+                await asyncio.wait_for(lost.wait(), 20)
                 assert not socket.is_open
 
         with pytest.raises(DriveLostError):
@@ -146,7 +145,8 @@ async def test_a_server_that_takes_no_more_audio_is_given_up() -> None:
 
     async def send_without_end(address: str) -> None:
         pcm = make_tone(20)
-        async with connect(address) as socket:
+        patience = SocketPatience(open_s=20, send_s=0.3, close_s=0.3)
+        async with connect(address, patience=patience) as socket:
             while True:
                 await socket.send(pcm)
 
@@ -166,10 +166,10 @@ async def test_a_server_that_does_not_answer_is_given_up() -> None:
     server = await asyncio.start_server(listen, "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
-        assert await refusal(f"ws://127.0.0.1:{port}/ws?Token=secret") == (
-            "The drive server did not answer in time."
-        )
-        await asyncio.wait_for(given_up.wait(), 5)
+        hasty = SocketPatience(open_s=0.3)
+        said = await refusal(f"ws://127.0.0.1:{port}/ws?Token=secret", patience=hasty)
+        assert said == "The drive server did not answer in time."
+        await asyncio.wait_for(given_up.wait(), 20)
 
 
 @pytest.mark.parametrize(
@@ -208,9 +208,9 @@ async def test_a_redirect_is_not_followed() -> None:
     assert recorder.messages == []
 
 
-async def refusal(address: str, **ways: Any) -> str:
+async def refusal(address: str, **options: Any) -> str:
     with pytest.raises(ServiceError) as caught:
-        async with connect(address, **ways):
+        async with connect(address, **options):
             pass
     assert caught.value.reason is Reason.CLOUD_UNREACHABLE
     return caught.value.message

@@ -177,10 +177,10 @@ async def test_a_deleted_file_is_written_again(
         if names == ".":
             database.parent.rmdir()
         await until_exists(database)
+        later = await create_streaming(tasks, "another")
         with pytest.raises(DatabaseError, match="another process"):
             async with opened(database, on_change=lambda _: None):
                 pass
-        later = await create_streaming(tasks, "another")
     assert any("DELETED" in line for line in process.tail)
     assert stat.S_IMODE(os.stat(database).st_mode) == 0o600
     async with machine.process() as (_, tasks):

@@ -252,7 +252,8 @@ async def test_a_drive_that_the_cloud_cuts_off_is_interrupted(
     cloud: ScriptedCloud, clock: PacingClock
 ) -> None:
     async with opened(cloud, clock, SLOW) as (drives, drive):
-        await drive.feed(bytes(RATE))
+        # Longer than it takes to cut it off.
+        await drive.feed(bytes(60 * RATE))
         await until(drive, PlaybackStarted)
         drives.on_report(AVATAR, "drive-1", DriveReport.CUT_OFF)
         finished = await outcome(drive)

@@ -337,9 +337,9 @@ async def test_an_attempt_that_is_cut_short_does_not_hide_the_refusal_before_it(
             http,
             credentials=CREDENTIALS,
             limits=ProcessRateLimits(calls=1000),
-            patience=CallPatience(attempt_s=60, first_pause_s=0.001),
+            patience=CallPatience(attempt_s=60, shortest_attempt_s=0.0, first_pause_s=0.001),
         )
-        refused = await failure(CloudApi(client).get_stream_task_status("t", within_s=0.5))
+        refused = await failure(CloudApi(client).get_stream_task_status("t", within_s=2))
     assert len(calls) == 2
     assert refused.reason is Reason.CLOUD_BUSY
 
