@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300
 
 async def test_a_ticket_in_the_fragment_opens_one_call(browser: Browser, stack: Stack) -> None:
     headers = {"Authorization": f"Bearer {stack.api_key}"}
-    async with httpx.AsyncClient(base_url=stack.gateway_url, headers=headers) as client:
+    async with httpx.AsyncClient(base_url=stack.gateway_url, headers=headers, timeout=60) as client:
         made = await client.post("/api/digital-human/tickets", json={"userId": "ada"})
     ticket = made.raise_for_status().json()["ticket"]
     asked: list[str] = []

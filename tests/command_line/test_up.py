@@ -40,7 +40,7 @@ async def test_up_and_its_end(tmp_path: object) -> None:
         banner = await said.until(UP)
         url = re.search(r"http://\S+", banner)
         assert url
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(timeout=60, trust_env=False) as client:
             assert (await client.get(f"{url[0]}/readyz")).status_code == 200
             order = {"roomId": "room_1", "streamId": "stream_1", "greeting": ""}
             tasks = []

@@ -150,7 +150,8 @@ async def test_ends_a_turn_although_the_vendor_answers_each_packet() -> None:
 
     async with (
         transcription_server.TranscriptionServer.open() as server,
-        listener(server, turn_silence_ms=100) as recognizer,
+        # Longer than a busy machine takes from one packet to the next.
+        listener(server, turn_silence_ms=1_000) as recognizer,
     ):
         server.utterance = Utterance(ends_itself=True)
         server.repeats = True

@@ -61,7 +61,10 @@ async def test_a_client_leaves_while_it_is_spoken_to(
 ) -> None:
     async with watching(http, task_id) as events:
         leaver = httpx.AsyncClient(
-            base_url=http.base_url, headers=dict(http.headers) | headers, trust_env=False
+            base_url=http.base_url,
+            headers=dict(http.headers) | headers,
+            timeout=http.timeout,
+            trust_env=False,
         )
         body = {"taskId": task_id, "text": WORDS, **members}
         saying = asyncio.create_task(leaver.post(f"{API}/say", json=body))

@@ -69,7 +69,9 @@ async def test_a_repeated_create_gives_the_same_task(
 
 
 async def test_without_a_key_nothing_is_told(stack: Stack, names: dict[str, str]) -> None:
-    async with httpx.AsyncClient(base_url=stack.gateway_url, trust_env=False) as stranger:
+    async with httpx.AsyncClient(
+        base_url=stack.gateway_url, timeout=60, trust_env=False
+    ) as stranger:
         for path in ("create-task", "talk-to-ai", "stop-task"):
             refused = await stranger.post(f"{API}/{path}", json=names)
             assert (refused.status_code, refused.json()["reason"]) == (401, "CREDENTIALS_INVALID")

@@ -174,7 +174,7 @@ async def test_ticket_server(stack: Stack) -> None:
     async with example("ticket_server.py", port, stack=stack) as server:
         assert server.stdout is not None
         url = (await server.stdout.readline()).decode().strip()
-        async with httpx.AsyncClient(base_url=url, trust_env=False) as browser:
+        async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False) as browser:
             assert (await browser.post("/ticket")).status_code == 401
             wrong = await browser.post("/sign-in", data={"user": "ada", "password": "byron"})
             assert wrong.status_code == 401

@@ -365,7 +365,7 @@ def start_gateway(*words: str, **environment: str) -> subprocess.Popen[str]:
 
 def test_the_process_says_why_it_does_not_start() -> None:
     with start_gateway(GATEWAY_HOST="0.0.0.0", GATEWAY_API_KEYS="") as process:
-        _, told = process.communicate(timeout=30)
+        _, told = process.communicate(timeout=60)
     assert process.returncode == 2
     assert "GATEWAY_API_KEYS" in told
     assert "Traceback" not in told
@@ -383,11 +383,12 @@ def test_the_process_describes_itself_serves_warns_and_stops() -> None:
         warned = process.stderr.readline()
         assert "OPEN: no credentials are needed" in warned
         url = process.stderr.readline().rpartition("url=")[2].strip()
-        assert httpx.get(f"{url}/livez").status_code == 200
-        assert httpx.get(f"{url}/readyz").status_code == 503
-        assert httpx.get(f"{url}/openapi.json").json()["paths"]
+        with httpx.Client(base_url=url, timeout=30) as client:
+            assert client.get("/livez").status_code == 200
+            assert client.get("/readyz").status_code == 503
+            assert client.get("/openapi.json").json()["paths"]
         process.terminate()
-        _, rest = process.communicate(timeout=30)
+        _, rest = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "Traceback" not in rest
     assert "describes itself" not in rest
@@ -418,13 +419,13 @@ def test_no_key_is_logged_however_much_is() -> None:
         url = line.rpartition("url=")[2].strip()
         for key in ("the-long-right-key", "the-long-wrong-key"):
             address = f"{url}/api/digital-human/talk?taskId=task_a&apiKey={key}"
-            httpx.get(address, headers={"X-Api-Key": key})
+            httpx.get(address, headers={"X-Api-Key": key}, timeout=30)
             with connect(address.replace("http", "ws", 1)) as client:
                 assert "problem" in str(client.recv())
                 with pytest.raises(ConnectionClosed):
                     client.recv()
         process.terminate()
-        _, rest = process.communicate(timeout=30)
+        _, rest = process.communicate(timeout=60)
     told = "".join(before) + rest
     assert told.count("socket ended") == 2
     assert "DEBUG" in told
@@ -435,7 +436,7 @@ def test_a_taken_port_is_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         with start_gateway(GATEWAY_PORT=port, GATEWAY_API_KEYS="") as process:
-            _, told = process.communicate(timeout=30)
+            _, told = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "Address already in use" in told
     assert "Traceback" not in told

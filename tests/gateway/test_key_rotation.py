@@ -58,7 +58,7 @@ async def test_no_call_fails_while_an_api_key_is_replaced() -> None:
             await clients.go_on()
             await running.aclose()
             running = started
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=30) as client:
             refused = await client.get(
                 f"{clients.gateway.url}/api/digital-human/tasks", headers={"x-api-key": OLD}
             )

@@ -44,7 +44,7 @@ def asking(request: dict[str, Any], *, cut: bool = False, live: bool = False) ->
 @asynccontextmanager
 async def left(url: str, when: asyncio.Event, path: str, **request: Any) -> AsyncIterator[None]:
     """A client asked, and left when an event had come."""
-    client = httpx.AsyncClient(base_url=url, trust_env=False)
+    client = httpx.AsyncClient(base_url=url, timeout=30, trust_env=False)
     posting = asyncio.create_task(client.post(f"{API}/{path}", **request))
     async with asyncio.timeout(20):
         waiting = asyncio.create_task(when.wait())

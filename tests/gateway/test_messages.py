@@ -162,7 +162,8 @@ async def test_an_app_returns_what_its_function_did(way: str) -> None:
         if way == "line":
             await caller.send(type="tool_result", **answer)
         else:
-            async with httpx.AsyncClient(base_url=url.replace("ws", "http", 1)) as client:
+            base_url = url.replace("ws", "http", 1)
+            async with httpx.AsyncClient(base_url=base_url, timeout=30) as client:
                 path = "/api/digital-human/tool-result"
                 posted = await client.post(path, json={"taskId": TASK_ID, **answer})
                 assert posted.json() == {"success": True, "message": "Result taken"}

@@ -121,7 +121,7 @@ async def test_a_task_is_claimed_once_its_creator_is_answered(gateway: RunningGa
 
 
 async def test_a_client_that_leaves_stops_the_task(gateway: RunningGateway) -> None:
-    async with httpx.AsyncClient(base_url=gateway.url) as client:
+    async with httpx.AsyncClient(base_url=gateway.url, timeout=30) as client:
         creating = await start_creating(gateway, client)
         creating.cancel()
         await asyncio.gather(creating, return_exceptions=True)

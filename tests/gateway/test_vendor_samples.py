@@ -222,7 +222,7 @@ async def test_a_phone_that_gives_up_leaves_the_reply_to_the_others(
 ) -> None:
     """URLSession gives up after a minute: whoever watches the digital human still hears it out."""
     emulated.script.hold_reply = asyncio.Event()
-    async with httpx.AsyncClient(base_url=emulated.url, trust_env=False) as phone:
+    async with httpx.AsyncClient(base_url=emulated.url, timeout=30, trust_env=False) as phone:
         caller = Caller(sample=SAMPLES[name], client=phone)
         task_id = (await caller.create()).json()["taskId"]
         asking = asyncio.create_task(caller.talk(task_id, "en"))
