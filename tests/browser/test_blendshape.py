@@ -55,7 +55,8 @@ async ([engine, stream, token]) => {
   Object.assign(window, { connection, canvas, face });
 }
 """
-# Per drawn frame: how dark a part of the picture is, and how loud the sound is.
+# Per drawn frame, of which there are some even on a busy machine: how dark a part of the picture is,
+# and how loud the sound is.
 WATCH = """
 async ([part, seconds]) => {
   const copy = new OffscreenCanvas(part.width, part.height);
@@ -67,7 +68,7 @@ async ([part, seconds]) => {
   const samples = new Float32Array(analyser.fftSize);
   const seen = [];
   const end = performance.now() + seconds * 1000;
-  while (performance.now() < end) {
+  while (performance.now() < end || seen.length < 10) {
     await new Promise(requestAnimationFrame);
     const scale = window.canvas.width / 512;
     const { x, y, width, height } = part;
@@ -177,7 +178,6 @@ async def test_the_mouth_moves_with_the_sound_and_rests_in_silence(
         watching = asyncio.create_task(watch(page, MOUTH, seconds + 2))
         await cloud.play(task_id, pcm, SampleRate=rate)
         spoken = await watching
-        assert len(silent) > 5
         still = np.ptp([frame["dark"] for frame in silent])
         moving = np.ptp([frame["dark"] for frame in spoken])
         assert moving > 3 * still

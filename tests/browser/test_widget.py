@@ -71,6 +71,8 @@ async def test_a_call_by_keyboard_alone(browser: Browser, gateway: RunningGatewa
         await page.keyboard.press("Enter")
         await expect(page.locator(".reply")).to_have_text(REPLY)
         assert gateway.speech.texts == ["Hello there?"]
+        # Until the reply has ended, words are elements.
+        await expect(page.locator(".reply .word")).to_have_count(0)
         await page.get_by_role("button", name="End call").press("Enter")
         await expect(page.get_by_role("button", name="Talk with Ada")).to_be_focused()
         await gateway.tasks.until(lambda tasks: tasks.stops)

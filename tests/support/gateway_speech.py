@@ -67,7 +67,7 @@ class ScriptedSpeech(SpeechServiceServicer):
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Return when a condition on what was asked and heard holds."""
-        async with self._taken, asyncio.timeout(20):
+        async with self._taken, asyncio.timeout(60):
             await self._taken.wait_for(condition)
 
     async def _note(self) -> None:

@@ -49,7 +49,7 @@ class ScriptedTasks(TaskServiceServicer):
 
     async def until(self, condition: Any) -> None:
         """Return when a condition on this object holds."""
-        async with self._changed, asyncio.timeout(10):
+        async with self._changed, asyncio.timeout(60):
             await self._changed.wait_for(lambda: condition(self))
 
     async def move(self, task_id: str, state: Any, **fields: Any) -> None:
