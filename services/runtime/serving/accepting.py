@@ -1,10 +1,12 @@
-"""A gRPC server that reads no path but those of its methods.
+"""A gRPC server that reads no path but those of its methods, and answers what it accepts.
 
 grpc.aio decodes any other path in the loop in which it accepts calls, before any interceptor: one
-that is no UTF-8 ends that loop. The requests for calls for which it waited are freed, and gRPC's
-core writes into their memory when the server shuts down, which sooner or later ends the process
-(grpcio 1.85). Whoever reaches the port can send such a path. So calls of no method are accepted
-here, and are told that there is none, whatever they ask for.
+that is no UTF-8 ends that loop. Whoever reaches the port can send such a path. When the loop ends,
+by this or because the server shuts down, the requests for calls for which it waited are freed. What
+gRPC's core writes into their memory then sooner or later ends the process, and a call that was just
+accepted is dropped: its caller is cancelled, or never told, and the server waits for its end
+(grpcio 1.85). So calls are accepted here, of each method until the core gives no more, and those of
+no method are told that there is none, whatever they ask for.
 """
 
 import asyncio
@@ -38,30 +40,62 @@ class _Server(Server):
 
 
 class _Accepting(cygrpc.AioServer):  # type: ignore[misc]  # has no types
-    """Accepts calls of no method apart from the others."""
+    """Accepts and begins calls itself; its loop only waits for the end."""
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self._refusals: set[asyncio.Task[None]] = set()
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        pool: None,
+        handlers: Sequence[Any],
+        interceptors: Sequence[grpc.aio.ServerInterceptor],
+        *limits: Any,
+    ) -> None:
+        super().__init__(loop, pool, handlers, interceptors, *limits)
+        self._interceptors_of_calls = tuple(interceptors)
+        self._handlers: dict[str, Any] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
 
-    def _make_request_call_future(self, method: bytes | None) -> asyncio.Task[Any]:
-        """Return what ends with the next call of a method; without one it goes on."""
-        if method is None:
-            return asyncio.create_task(self._refuse())
-        accepted: asyncio.Task[Any] = super()._make_request_call_future(method)
-        return accepted
+    def add_registered_method_handlers(self, method_handlers: dict[str, Any]) -> None:
+        """Have methods served, by their paths."""
+        super().add_registered_method_handlers(method_handlers)
+        self._handlers |= method_handlers
 
-    async def _refuse(self) -> Never:
-        """Refuse calls until the server stops, which raises."""
-        loop = asyncio.get_running_loop()
+    def _make_request_call_future(self, method: bytes | None) -> asyncio.Future[Never]:
+        """Return what fails when the server stops; to cancel it ends no request to the core."""
+        accepting = self._kept(self._accept(method))
+        accepting.add_done_callback(_note_end)
+        return asyncio.shield(accepting)
+
+    async def _accept(self, method: bytes | None) -> Never:
+        """Begin calls of a method, or of none, until the server stops, which raises."""
         while True:
-            call = await self._request_call()
-            answered = cygrpc._handle_rpc(_NAMELESS, _NO_METHODS, (), call, loop, False)
-            refusal = asyncio.create_task(
-                cygrpc._schedule_rpc_coro(answered, call, loop, _NAMELESS)
-            )
-            self._refusals.add(refusal)
-            refusal.add_done_callback(self._refusals.discard)
+            if method is None:
+                call = await self._request_call()
+                self._begin(call, _NAMELESS, {}, ())
+            else:
+                call = await self._request_registered_call(method)
+                self._begin(call, method.decode(), self._handlers, self._interceptors_of_calls)
+
+    def _begin(
+        self,
+        call: Any,
+        path: str,
+        handlers: dict[str, Any],
+        interceptors: tuple[grpc.aio.ServerInterceptor, ...],
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        resolver = cygrpc._MethodResolver([], handlers)
+        answered = cygrpc._handle_rpc(path, resolver, interceptors, call, loop, False)
+        self._kept(cygrpc._schedule_rpc_coro(answered, call, loop, path))
+
+    def _kept(self, work: Any) -> asyncio.Task[Any]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
 
-_NO_METHODS = cygrpc._MethodResolver([], {})
+def _note_end(accepting: asyncio.Task[Never]) -> None:
+    """Retrieve the error, which nobody may wait for any more."""
+    if not accepting.cancelled():
+        accepting.exception()

@@ -14,6 +14,7 @@ from hyperframe.frame import HeadersFrame, SettingsFrame
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1 import task_pb2_grpc as rpc
 from services.runtime.channels.channel import connected
+from services.runtime.serving.accepting import grpc_server
 from services.runtime.serving.server import ServingOptions, serving
 
 TASK = "digitalhuman.task.v1.TaskService"
@@ -118,6 +119,26 @@ async def test_a_call_that_does_not_end_is_cut_off_after_the_grace() -> None:
     with pytest.raises((grpc.aio.AioRpcError, asyncio.CancelledError)):
         await running
     await channel.close()
+
+
+async def test_a_call_is_answered_though_who_waited_for_it_is_gone() -> None:
+    """As at the end of a server: the core was asked for a call, and gives one."""
+    tasks = Tasks()
+    tasks.released.set()
+    server: Any = grpc_server([], [])
+    rpc.add_TaskServiceServicer_to_server(tasks, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with connected(f"127.0.0.1:{port}") as channel:
+        stub = rpc.TaskServiceStub(channel)
+        await stub.GetTask(pb.GetTaskRequest(task_id="task"))
+        waiting = server._server._make_request_call_future(f"/{TASK}/GetTask".encode())
+        # By then the core is asked.
+        await stub.GetTask(pb.GetTaskRequest(task_id="task"))
+        waiting.cancel()
+        for _ in range(3):
+            await stub.GetTask(pb.GetTaskRequest(task_id="task"))
+    await server.stop(None)
 
 
 async def test_a_taken_port_is_said_plainly() -> None:
