@@ -55,8 +55,8 @@ async ([engine, stream, token]) => {
   Object.assign(window, { connection, canvas, face });
 }
 """
-# Per drawn frame, of which there are some even on a busy machine: how dark a part of the picture is,
-# and how loud the sound is.
+# Per drawn frame, of which there are some however busy the machine is: how dark a part of the
+# picture is, and how loud the sound is.
 WATCH = """
 async ([part, seconds]) => {
   const copy = new OffscreenCanvas(part.width, part.height);

@@ -4,7 +4,7 @@ import asyncio
 import csv
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from io import StringIO
 from typing import Any
 
@@ -36,8 +36,10 @@ def today() -> str:
 @pytest.fixture
 async def within_a_day() -> None:
     """Begin after midnight if that is near: what is used before and after it is of two days."""
-    while (datetime.now(UTC) + timedelta(seconds=30)).date().isoformat() != today():
-        await asyncio.sleep(0.1)
+    now = datetime.now(UTC)
+    midnight = datetime.combine(now.date() + timedelta(days=1), time.min, UTC)
+    if midnight - now < timedelta(seconds=30):
+        await asyncio.sleep((midnight - now).total_seconds())
 
 
 @pytest.fixture
