@@ -30,6 +30,37 @@ async def main():
 asyncio.run(main())
 """
 
+COLLECTING = """
+import asyncio
+import gc
+from services.runtime import process
+
+COUNT = gc.get_threshold()[0]
+
+def make(count):
+    for _ in range(count):
+        itself = []
+        itself.append(itself)
+
+async def main():
+    process.COLLECTED_EVERY_S = 0.001
+    stopping = asyncio.create_task(process.until_stopped())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    collections = []
+    gc.callbacks.append(lambda phase, info: phase == "start" and collections.append(phase))
+    make(2 * COUNT)
+    print(len(collections))
+    while not collections:
+        await asyncio.sleep(0.001)
+    collections.clear()
+    make(2 * process.OVERDUE * COUNT)
+    print(bool(collections))
+    stopping.cancel()
+
+asyncio.run(main())
+"""
+
 
 def test_garbage_is_collected_before_what_is_left_is_spared() -> None:
     done = subprocess.run(
@@ -40,6 +71,18 @@ def test_garbage_is_collected_before_what_is_left_is_spared() -> None:
         text=True,
     )
     assert done.stdout == "None True False\n"
+
+
+def test_garbage_is_collected_between_the_turns_of_the_loop_unless_there_is_much() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", COLLECTING],
+        env={"PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}"},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout == "0\nTrue\n"
 
 
 @pytest.mark.parametrize(
