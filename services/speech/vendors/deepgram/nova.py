@@ -124,6 +124,7 @@ class _Utterance:
     loan: Loan
     endpoint: Endpoint
     heard: int
+    is_finished: bool = False
 
     async def send(self, pcm: bytes) -> None:
         """Send a packet."""
@@ -132,6 +133,7 @@ class _Utterance:
 
     async def finish(self) -> None:
         """Have the rest recognized, in the end by ending the connection."""
+        self.is_finished = True
         await _say(self.loan.socket, "Finalize")
         await asyncio.sleep(FLUSH_S)
         await _say(self.loan.socket, "CloseStream")
@@ -150,10 +152,10 @@ class _Utterance:
                 add = sentences.add if result.is_complete else sentences.with_partial
                 heard = add(result.sentence)
                 if result.is_flushed:
-                    # The final words follow at once.
                     self.loan.can_be_reused = True
                     break
-                yield heard
+                if not (self.is_finished and result.is_complete):
+                    yield heard  # Behind complete sentences the final transcript comes at once.
             else:
                 return
         yield sentences.final()
