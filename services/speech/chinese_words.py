@@ -65,11 +65,9 @@ def _read_dictionary() -> _Dictionary:
         fields = file.read().decode().split()
     names, tags = fields[::3], fields[2::3]
     counts = list(map(int, fields[1::3]))
-    frequencies = dict(zip(names, counts, strict=True))
     # Beginnings of words count as words that never occur.
-    beginnings = (word[:end] for word in frequencies for end in range(1, len(word)))
-    words.FREQ = dict.fromkeys(beginnings, 0)
-    words.FREQ.update(frequencies)
+    words.FREQ = dict.fromkeys({word[:end] for word in names for end in range(1, len(word))}, 0)
+    words.FREQ.update(zip(names, counts, strict=True))
     words.total = sum(counts)
     words.initialized = True
     # When it is imported it reads the same file for the parts of speech, line by line.
