@@ -28,8 +28,12 @@ _HAN_SHARE = rf"(?:百分之{_HAN_COUNT}|{_HAN_COUNT}分之{_HAN_COUNT}|一半)"
 _PERCENT = re.compile(r"\s*(?:[%％]|per ?cent\b)", re.IGNORECASE)
 
 
+def _either(*parts: str) -> str:
+    return "|".join(f"(?:{part})" for part in parts)
+
+
 def _pattern(*parts: str) -> re.Pattern[str]:
-    return re.compile("|".join(f"(?:{part})" for part in parts), re.IGNORECASE)
+    return re.compile(_either(*parts), re.IGNORECASE)
 
 
 _SHARE_ALONE = _pattern(_HAN_SHARE, _SHARE)
@@ -72,13 +76,13 @@ _NAMED_OPERATIONS = (
 _MAX_SIZE = 10**30
 _MAX_DEPTH = 8
 _OPEN, _CLOSE = _pattern(r"[(（]\s*"), _pattern(r"\s*[)）]")
-_BEGINNINGS = _pattern(
+_BEGINNINGS = _either(
     _NUMBER.pattern,
     r"[(（√]",
     *(p.pattern for _, p in _PREFIXES),
     *(p.pattern for _, p, _ in _NAMED_OPERATIONS),
 )
-_BEGIN = re.compile(rf"(?=\b[a-z]|[^a-z\s])(?:{_BEGINNINGS.pattern})", re.IGNORECASE)
+_BEGIN = re.compile(rf"(?=\b[a-z]|[^a-z\s])(?:{_BEGINNINGS})", re.IGNORECASE)
 """No sum begins within an English word: not to try there halves what a sentence costs."""
 
 
