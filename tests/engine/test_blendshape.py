@@ -285,7 +285,7 @@ async def test_a_viewer_that_leaves_before_it_is_connected(cloud: Cloud) -> None
     await peer.setLocalDescription(await peer.createOffer())
     response = await post(cloud, "stream-1", peer.localDescription.sdp)
     assert (await cloud.http.delete(response.headers["Location"])).status_code == 200
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (await cloud.http.get("/healthz")).json()["viewers"]:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
     await peer.close()

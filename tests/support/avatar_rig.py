@@ -69,7 +69,7 @@ class Relay:
 
     async def until(self, condition: Callable[[dict[str, Any]], bool]) -> None:
         """Wait for an accepted callback that meets a condition."""
-        async with self._changed, asyncio.timeout(20):
+        async with self._changed, asyncio.timeout(60):
             await self._changed.wait_for(
                 lambda: any(condition(json.loads(body)) for body in self.bodies)
             )
@@ -158,7 +158,7 @@ class Speaker:
     async def until(self, kind: str) -> pb.DriveResponse:
         """Wait for the next event of a kind; raises the call's error."""
         event: pb.DriveResponse
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             async for event in self.call:
                 self.events.append(event)
                 if event.WhichOneof("event") == kind:
@@ -167,7 +167,7 @@ class Speaker:
 
     async def rest(self) -> list[str]:
         """Read the events to the end; return all their kinds."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             async for event in self.call:
                 self.events.append(event)
         return [str(event.WhichOneof("event")) for event in self.events]

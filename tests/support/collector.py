@@ -29,7 +29,7 @@ class Collector:
 
     async def until(self, is_there: Callable[[list[Seen]], bool]) -> list[Seen]:
         """Wait until the spans are there."""
-        async with self.came, asyncio.timeout(30):
+        async with self.came, asyncio.timeout(60):
             await self.came.wait_for(lambda: is_there(self.spans))
             return list(self.spans)
 

@@ -83,7 +83,7 @@ class ManualClock:
 
     async def until_someone_waits(self, seconds: float) -> None:
         """Return once somebody waits for exactly this long."""
-        async with self._changed, asyncio.timeout(10):
+        async with self._changed, asyncio.timeout(60):
             await self._changed.wait_for(
                 lambda: any(length == seconds for _, length in self._waits.values())
             )
@@ -107,7 +107,7 @@ class Receiver:
 
     async def until(self, condition: Callable[[Bodies], Any]) -> Any:
         """Wait until the bodies meet a condition; return its result."""
-        async with self._changed, asyncio.timeout(20):
+        async with self._changed, asyncio.timeout(60):
             return await self._changed.wait_for(lambda: condition(self.bodies))
 
     async def until_task(self, task_id: str, status: int) -> dict[str, Any]:
@@ -285,7 +285,7 @@ async def stop(socket: ClientConnection, drive_id: str) -> None:
 
 async def until_closed(socket: ClientConnection) -> tuple[int | None, str | None]:
     """Wait until the engine closes a connection; return the code and the reason."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await socket.wait_closed()
     return socket.close_code, socket.close_reason
 
@@ -363,19 +363,19 @@ class Viewer:
 
     async def until_level(self, condition: Callable[[float], bool]) -> None:
         """Wait until the level (RMS of the last 20 ms) meets a condition."""
-        async with self._changed, asyncio.timeout(20):
+        async with self._changed, asyncio.timeout(60):
             frames = self.frames
             await self._changed.wait_for(lambda: self.frames > frames and condition(self._level))
 
     async def until_pictures(self, condition: Callable[[list[av.VideoFrame]], bool]) -> None:
         """Wait until the pictures seen so far meet a condition."""
-        async with self._changed, asyncio.timeout(20):
+        async with self._changed, asyncio.timeout(60):
             await self._changed.wait_for(lambda: condition(self.pictures))
 
     async def until_end(self) -> None:
         """Wait until the engine has ended the connection."""
         assert self._listening is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await asyncio.gather(self._listening, return_exceptions=True)
 
     def _follow(self, track: RemoteStreamTrack) -> None:

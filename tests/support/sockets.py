@@ -81,7 +81,7 @@ class Caller:
 
     async def until(self, name: str) -> dict[str, Any]:
         """Read until an event of this name; return its data."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while True:
                 told = await self.read()
                 assert told is not None, f"closed before {name}: {self.problem}"
@@ -90,7 +90,7 @@ class Caller:
 
     async def closed(self) -> int:
         """Read to the end; return the code."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while await self.read() is not None:
                 pass
         assert self.code is not None
@@ -152,6 +152,6 @@ async def ignoring(url: str, **query: Any) -> AsyncIterator[Caller]:
 
 async def until_none(gauge: str) -> None:
     """Wait until nothing of a kind is there any more, by its metric."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while REGISTRY.get_sample_value(gauge):  # noqa: ASYNC110
             await asyncio.sleep(0.01)

@@ -346,7 +346,7 @@ async def test_a_filler_is_heard_and_nothing_else() -> None:
     """It is cut when the reply goes on, and the ledger knows where the reply's words are."""
     said = asyncio.Event()
     # So slowly that the filler is longer than the way of the tool's answer takes.
-    synthesizer = ScriptedSynthesizer(character_s=0.5)
+    synthesizer = ScriptedSynthesizer(character_s=0.2)
 
     async def work(arguments: dict[str, Any]) -> str:
         await said.wait()

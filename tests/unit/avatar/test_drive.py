@@ -160,7 +160,7 @@ async def opened(
 
 
 async def outcome(drive: Drive) -> DriveFinished:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         events = [event async for event in drive.events()]
     finished = events[-1]
     assert isinstance(finished, DriveFinished)
@@ -174,7 +174,7 @@ async def failure(drive: Drive) -> ServiceError:
 
 
 async def until(drive: Drive, kind: type[DriveEvent]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         async for event in drive.events():
             if isinstance(event, kind):
                 return
@@ -241,7 +241,7 @@ async def test_a_word_on_playback_before_there_is_audio_confirms_nothing(
         await until(drive, DriveStarted)
         drives.on_report(AVATAR, "drive-1", DriveReport.PLAYING)
         await drive.feed(bytes(RATE))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             async for event in drive.events():
                 if isinstance(event, PlaybackStarted):
                     break
