@@ -150,18 +150,26 @@ async def test_an_engine_that_is_away_cannot_be_reached_and_ends_what_it_showed(
 async def test_a_rolling_restart_fails_nobody(stack: Stack, tasks: Client) -> None:
     """With one replica of each, calls wait while it is away."""
     is_over = asyncio.Event()
+    rounds = [0, 0, 0]
 
-    async def call() -> int:
-        calls = 0
+    async def call(caller: int) -> None:
         while not is_over.is_set():
             created = await tasks.create()
             await tasks.get(created.task_id)
             await tasks.stop(created.task_id)
-            calls += 1
-        return calls
+            rounds[caller] += 1
 
-    callers = [asyncio.create_task(call()) for _ in range(3)]
-    for name in ("task", "avatar"):
-        await stack.restart(name)
-    is_over.set()
-    assert min(await asyncio.gather(*callers)) > 0
+    async def go_on() -> None:
+        """Return when each has been through a round that it began after this."""
+        goals = [done + 2 for done in rounds]
+        while any(done < goal for done, goal in zip(rounds, goals, strict=True)):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+    async with asyncio.TaskGroup() as group:
+        for caller in range(len(rounds)):
+            group.create_task(call(caller))
+        for name in ("task", "avatar"):
+            await go_on()
+            await stack.restart(name)
+        await go_on()
+        is_over.set()
