@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from pathlib import Path
 
 import grpc
 import pytest
@@ -15,6 +16,17 @@ from services.runtime.failures.reasons import Reason
 from tests.support.avatar_rig import RATE, OpenRig, Rig, make_tone
 
 LEAD_MS = 600
+EAGER = """
+[eager]
+max_unplayed_s = 10
+packet_s = 0.2
+rate = inf
+start_delay_s = 0.1
+end_margin_s = 0.5
+backlog_s = 120
+progress_s = 0.5
+"""
+"""Sends whole replies at once."""
 
 
 async def test_a_reply_is_heard_to_its_end(rig: Rig) -> None:
@@ -116,19 +128,25 @@ async def test_whoever_takes_the_place_of_a_dead_caller_learns_what_was_heard(ri
     assert again == interrupted
 
 
-async def test_an_interrupt_is_obeyed_although_all_audio_was_sent(rig: Rig) -> None:
+async def test_an_interrupt_is_obeyed_although_all_audio_was_sent(
+    open_rig: OpenRig, tmp_path: Path
+) -> None:
+    profile = tmp_path / "eager.toml"
+    profile.write_text(EAGER)
+    rig = await open_rig(pacing=str(profile))
     avatar_id = await rig.on_air()
     speaker = rig.drive()
     await speaker.setup(avatar_id)
-    await speaker.audio(make_tone(0.5))
+    await speaker.audio(make_tone(9))
     await speaker.finish()
-    await speaker.until("playback_started")
+    while (await speaker.until("progress")).progress.sent_duration.ToMilliseconds() < 9000:
+        pass
 
     await speaker.interrupt()
 
     finished = (await speaker.until("drive_finished")).drive_finished
     assert finished.interrupted
-    assert finished.played_duration.ToMilliseconds() < 500
+    assert finished.played_duration.ToMilliseconds() < 9000
 
 
 async def test_an_interrupt_before_any_audio_ends_the_drive(rig: Rig) -> None:
