@@ -22,7 +22,7 @@ class AttentiveWebSocket(PatientWebSocket):
 
     def keepalive_timeout(self) -> None:
         """Let go of a client that has not answered, unless nobody has listened."""
-        if self.read_paused:
+        if self.read_paused and not self.transport.is_closing():
             self._wait_anew()
         else:
             super().keepalive_timeout()
