@@ -31,7 +31,7 @@ OVER_GRPC = {
     ),
 }
 
-CANCEL_S = 0.02
+CANCEL_S = 0.1
 
 S = TypeVar("S", bound=Session)
 
