@@ -16,7 +16,7 @@ from tests.conformance.servers.volcengine_frames import (
 from tests.conformance.socket_server import Connection
 from tests.conformance.subject import NO_OLD_CONNECTIONS, Subject
 
-TURN_SILENCE_MS = 200
+TURN_SILENCE_MS = 1_000
 
 
 class TranscriptionServer(FrameServer[Heard]):
