@@ -21,6 +21,9 @@ DUTY = 2.0
 SETTLED_S = 0.15
 """At a pause, a hypothesis that stays the same for so long is what was said."""
 
+RELEASE_S = 0.005
+"""How much later than it told the final words a recogniser is released: a model is asked first."""
+
 OnHypothesis: TypeAlias = Callable[[Transcript], None]
 
 
@@ -207,11 +210,12 @@ class LiveHearing:
                 self._latest = each
                 if is_new:
                     self._changed.set()
+                if not each.is_final or each.turn_end is TurnEnd.CERTAIN:
+                    self._on_hypothesis(each)
                 if each.is_final and each.text and not self._said.done():
                     # Whoever waits for it need not wait until the recogniser is released, too.
                     self._said.set_result(each)
-                if not each.is_final or each.turn_end is TurnEnd.CERTAIN:
-                    self._on_hypothesis(each)
+                    await asyncio.sleep(RELEASE_S)
         return self._latest
 
     def _conclude(self, hearing: "asyncio.Task[Transcript]") -> None:

@@ -163,4 +163,6 @@ async def test_the_final_words_do_not_wait_for_the_release_of_the_recogniser() -
     hearing, _ = live(recognizer)
     await speak(hearing, 2)
     assert (await hearing.end(b"")).text == "word word."
-    assert recognizer.closed == 1
+    assert recognizer.closed == 0
+    await asyncio.sleep(61)
+    assert recognizer.closed == 2
