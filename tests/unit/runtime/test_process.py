@@ -1,4 +1,4 @@
-"""What all processes do: arguments, and garbage collected in small parts."""
+"""What all processes do: a light start, arguments, and garbage collected in small parts."""
 
 import subprocess
 import sys
@@ -61,6 +61,14 @@ async def main():
 asyncio.run(main())
 """
 
+LOADED = """
+import {module}
+import sys
+import httpx
+import structlog
+print(*(name for name in ("click", "httpx._main", "pygments", "rich") if sys.modules.get(name)))
+"""
+
 
 def test_garbage_is_collected_before_what_is_left_is_spared() -> None:
     done = subprocess.run(
@@ -83,6 +91,18 @@ def test_garbage_is_collected_between_the_turns_of_the_loop_unless_there_is_much
         timeout=60,
     )
     assert done.stdout == "0\nTrue\n"
+
+
+@pytest.mark.parametrize("module", ["services.runtime.light_start", "engine.light_start"])
+def test_nothing_is_loaded_to_draw_on_a_terminal_with(module: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED.format(module=module)],
+        env={"PYTHONPATH": f"{ROOT}"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "\n"
 
 
 @pytest.mark.parametrize(
