@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 
 READY = """
+import services.runtime.light_start
 import asyncio
 import gc
 import weakref
@@ -19,12 +20,13 @@ class Model:
         self.itself = self
 
 async def main():
-    gc.disable()
+    assert not gc.isenabled()
     garbage = weakref.ref(Model())
     kept = Model()
     stopping = asyncio.create_task(until_stopped())
     await asyncio.sleep(0)
     print(garbage(), gc.is_tracked(kept), any(each is kept for each in gc.get_objects()))
+    print(gc.isenabled())
     stopping.cancel()
 
 asyncio.run(main())
@@ -78,7 +80,7 @@ def test_garbage_is_collected_before_what_is_left_is_spared() -> None:
         capture_output=True,
         text=True,
     )
-    assert done.stdout == "None True False\n"
+    assert done.stdout == "None True False\nTrue\n"
 
 
 def test_garbage_is_collected_between_the_turns_of_the_loop_unless_there_is_much() -> None:
