@@ -37,8 +37,14 @@ COMPUTING_FOLDERS = ("crashes", "command_line", "engine")
 """Their tests keep a core busy, those of all others mostly wait."""
 LONG_FILES = (
     "tests/unit/task/lifecycle/test_no_leaks.py",
-    *(f"tests/engine/{name}.py" for name in ("test_whep", "test_drive_socket", "test_forgery")),
-    *(f"tests/gateway/{name}.py" for name in ("test_socket", "test_hostile_media", "test_owners")),
+    *(
+        f"tests/engine/{name}.py"
+        for name in ("test_whep", "test_drive_socket", "test_forgery", "test_workers")
+    ),
+    *(
+        f"tests/gateway/{name}.py"
+        for name in ("test_socket", "test_described", "test_hostile_media", "test_owners")
+    ),
     *(f"tests/rpc/avatar/{name}.py" for name in ("test_drive", "test_links")),
     *(f"tests/rpc/runtime/{name}.py" for name in ("test_liveness", "test_garbage")),
     "tests/rpc/speech/test_listening.py",
