@@ -124,8 +124,11 @@ class GrpcServer(ABC, Generic[S]):
         try:
             inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", self._port)
             await asyncio.gather(_pump(reader, inner_writer), _pump(inner_reader, writer))
+        except OSError:
+            pass  # It came as the server was about to end.
         finally:
             self._connections.discard(writer)
+            writer.close()
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
