@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 
 from tests.conformance.script import KEY, Session, Trouble
 from tests.conformance.subject import NO_OLD_CONNECTIONS
+from tests.support.listening import listening
 
 REFUSALS: Mapping[Trouble, grpc.StatusCode] = {
     Trouble.WRONG_KEY: grpc.StatusCode.UNAUTHENTICATED,
@@ -70,12 +71,11 @@ class GrpcServer(ABC, Generic[S]):
         )
         self._port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
-        relay = await asyncio.start_server(self._relay, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{relay.sockets[0].getsockname()[1]}"
         try:
-            yield self
+            async with listening(self._relay) as port:
+                self.url = f"http://127.0.0.1:{port}"
+                yield self
         finally:
-            relay.close()
             self.break_connections()
             await server.stop(grace=0)
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from tests.conformance.script import KEY, RETRY_AFTER_S, Session, Trouble
+from tests.support.listening import listening
 from tests.support.vendor import Answer, Vendor, VendorRequest
 
 S = TypeVar("S", bound=Session)
@@ -44,10 +45,8 @@ class HttpServer(ABC, Generic[S]):
     async def open(cls) -> AsyncIterator[Self]:
         """A server on a free port."""
         self = cls()
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        host, port = server.sockets[0].getsockname()[:2]
-        self.url = f"http://{host}:{port}/v1"
-        async with server:
+        async with listening(self._serve) as port:
+            self.url = f"http://127.0.0.1:{port}/v1"
             yield self
             if self._connections:
                 await asyncio.wait(self._connections)

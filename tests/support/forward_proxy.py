@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from tests.support.listening import listening
+
 REFUSAL = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 TUNNEL = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
@@ -85,10 +87,9 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 async def forward_proxy(server: tuple[str, int] | None = None) -> AsyncIterator[ForwardProxy]:
     """Serve a proxy that leads to one server whatever it is asked for, or nowhere."""
     proxy = ForwardProxy(server=server)
-    listening = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
-    proxy.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
-    async with listening:
-        try:
+    try:
+        async with listening(proxy.serve) as port:
+            proxy.url = f"http://127.0.0.1:{port}"
             yield proxy
-        finally:
-            await proxy.close()
+    finally:
+        await proxy.close()

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
+from tests.support.listening import listening
+
 PIECE_BYTES = 4096
 
 
@@ -133,11 +135,9 @@ async def proxying(url: str) -> AsyncIterator[Proxy]:
     assert target.hostname is not None
     assert target.port is not None
     proxy = Proxy(target.hostname, target.port)
-    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
-    proxy.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
-        yield proxy
+        async with listening(proxy.serve) as port:
+            proxy.url = f"http://127.0.0.1:{port}"
+            yield proxy
     finally:
-        server.close()
         proxy.cut()
-        await server.wait_closed()

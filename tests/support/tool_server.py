@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Self, TypeAlias
 
+from tests.support.listening import listening
 from tests.support.vendor import Answer, Vendor, VendorRequest
 
 Work: TypeAlias = Callable[[dict[str, Any]], Awaitable[str]]
@@ -29,9 +30,8 @@ class ToolServer:
     async def open(cls, work: Work) -> AsyncIterator[Self]:
         """A server on a free port."""
         self = cls(work)
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/tool"
-        async with server:
+        async with listening(self._serve) as port:
+            self.url = f"http://127.0.0.1:{port}/tool"
             yield self
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

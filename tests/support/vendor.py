@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypeAlias
 
+from tests.support.listening import listening
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VendorRequest:
@@ -106,8 +108,6 @@ async def read_request(reader: asyncio.StreamReader) -> VendorRequest:
 async def scripted_vendor(behaviour: Behaviour) -> AsyncIterator[Vendor]:
     """A vendor on a free port of this machine."""
     vendor = Vendor(behaviour=behaviour)
-    server = await asyncio.start_server(vendor.handle, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    vendor.base_url = f"http://127.0.0.1:{port}/v1"
-    async with server:
+    async with listening(vendor.handle) as port:
+        vendor.base_url = f"http://127.0.0.1:{port}/v1"
         yield vendor

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from tests.support.listening import listening
 from tests.support.vendor import Answer, VendorRequest, read_request
 
 Json = dict[str, Any]
@@ -37,9 +38,8 @@ class WebhookReceiver:
     async def open(cls, **fields: Any) -> AsyncIterator[Self]:
         """A receiver on a free port of this machine."""
         self = cls(**fields)
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
-        async with server:
+        async with listening(self._serve) as port:
+            self.url = f"http://127.0.0.1:{port}/hook"
             yield self
 
     async def until(self, is_so: Callable[[Self], bool]) -> None:
