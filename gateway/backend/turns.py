@@ -66,9 +66,9 @@ def spoken(pcm: bytes) -> list[pb.ConverseRequest]:
     ]
 
 
-def commit(last: bytes = b"") -> list[pb.ConverseRequest]:
-    """Return the requests that end an utterance; its last audio may come with them."""
-    return [pb.ConverseRequest(commit=pb.ConverseCommit(pcm=last))]
+def commit() -> list[pb.ConverseRequest]:
+    """Return the requests that end an utterance."""
+    return [pb.ConverseRequest(commit=pb.ConverseCommit())]
 
 
 def written(text: str, *, request_id: str = "") -> list[pb.ConverseRequest]:

@@ -66,11 +66,8 @@ class ResumableStream:
         while True:
             try:
                 await self._prepare()
-                uplink.commit_takes_audio = False
                 async with self._backend.converse(self._setup, uplink.requests()) as responses:
                     async for response in responses:
-                        if response.HasField("ready"):
-                            uplink.commit_takes_audio = response.ready.commit_takes_audio
                         if response.HasField("ready") and search.is_on:
                             search.succeed()
                             if self._position is not None:

@@ -4,7 +4,6 @@ from collections.abc import AsyncGenerator
 
 from digitalhuman.conversation.v1 import conversation_pb2
 from digitalhuman.speech.v1 import speech_pb2 as pb
-from gateway.backend import turns
 from gateway.backend.turns import CHUNK_BYTES, request_id_of
 from services.runtime.queues.bounded_queue import BoundedQueue
 
@@ -35,8 +34,6 @@ class Uplink:
             size_of=lambda request: len(request.audio.pcm),
         )
         self._under_way: pb.ConverseRequest | None = None
-        self.commit_takes_audio = False
-        """Whether the stream that carries this now takes the last audio with its commit."""
 
     @property
     def has_room(self) -> bool:
@@ -72,25 +69,17 @@ class Uplink:
         for request in tuple(self._kept):
             yield request
         while True:
-            last = b""
             if self._under_way is None:
                 request = await self._waiting.get()
                 if self._is_to_keep(request):
                     # Before it is written: its turn may be reported before the write returns.
                     self._keep(request)
-                    if not (self.commit_takes_audio and self._is_last_audio(request)):
-                        yield request
-                        continue
-                    last, request = request.audio.pcm, self._waiting.pop()
+                    yield request
+                    continue
                 self._under_way = request
-            yield turns.commit(last)[0] if last else self._under_way
+            yield self._under_way
             self._note_written(self._under_way)
             self._under_way = None
-
-    def _is_last_audio(self, request: pb.ConverseRequest) -> bool:
-        """Whether it is audio, and its commit comes next."""
-        following = next(iter(self._waiting), None)
-        return request.HasField("audio") and following is not None and following.HasField("commit")
 
     def _is_to_keep(self, request: pb.ConverseRequest) -> bool:
         if request.HasField("audio"):

@@ -92,8 +92,6 @@ class ConverseStream:
             case "audio":
                 self._take_audio(check_pcm(request.audio.pcm, "audio.pcm"))
             case "commit":
-                if request.commit.pcm:
-                    self._take_audio(check_pcm(request.commit.pcm, "commit.pcm"))
                 self._commit()
             case "text":
                 self._ask(

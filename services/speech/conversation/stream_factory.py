@@ -162,7 +162,6 @@ class StreamFactory:
             voice_id=reply_voice.voice_id,
             output_format=to_format(synthesizer.sample_rate_hertz),
             last_sequence=last_sequence,
-            commit_takes_audio=True,
         )
 
     def _speaker(

@@ -29,18 +29,6 @@ SERVER = setup(turn_detection=pb.TURN_DETECTION_SERVER)
         (setup(), [ODD], Reason.AUDIO_INVALID, "audio.pcm"),
         (
             setup(),
-            [pb.ConverseRequest(commit=pb.ConverseCommit(pcm=b"odd"))],
-            Reason.AUDIO_INVALID,
-            "commit.pcm",
-        ),
-        (
-            setup(),
-            [pb.ConverseRequest(commit=pb.ConverseCommit(pcm=bytes(32_770)))],
-            Reason.INVALID_REQUEST,
-            "commit.pcm",
-        ),
-        (
-            setup(),
             [pb.ConverseRequest(audio=pb.ConverseAudio())],
             Reason.INVALID_REQUEST,
             "audio.pcm",

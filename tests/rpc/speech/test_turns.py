@@ -141,17 +141,6 @@ async def test_an_interrupt_keeps_what_was_heard() -> None:
         ]
 
 
-async def test_the_last_audio_of_a_question_may_come_with_its_commit() -> None:
-    async with speech_rig() as rig, Talk.open(rig) as talk:
-        assert talk.ready is not None
-        assert talk.ready.commit_takes_audio
-        sound = voiced(0.5)
-        last = pb.ConverseRequest(commit=pb.ConverseCommit(pcm=sound[-1_000:]))
-        await talk.send(*audio(sound[:-1_000]), last)
-        await talk.finish()
-        assert rig.recognizer.heard == [sound]
-
-
 async def test_a_new_question_cuts_the_reply_off_and_comes_after_it() -> None:
     async with speech_rig() as rig, Talk.open(rig) as talk:
         rig.avatars.plays_s = 0.6

@@ -77,32 +77,6 @@ async def test_an_utterance_is_kept_until_its_commit(keeps: bool) -> None:
     assert await written(uplink, last) == [question, text("2"), last]
 
 
-async def test_the_last_audio_comes_with_its_commit_where_that_is_taken() -> None:
-    uplink = Uplink(keeps_utterances=True)
-    uplink.commit_takes_audio = True
-    first, last = (pb.ConverseRequest(audio=pb.ConverseAudio(pcm=each)) for each in (b"ab", b"cd"))
-    for request in (first, text("1"), last, COMMIT, text("2")):
-        uplink.add(request)
-    stream = uplink.requests()
-    carried = [await anext(stream) for _ in range(4)]
-    assert carried == [first, text("1"), turns.commit(b"cd")[0], text("2")]
-    await stream.aclose()
-    assert await written(uplink, text("3")) == [text("1"), text("2"), text("3")]
-
-
-async def test_the_last_audio_is_written_again_alone_to_one_who_does_not_take_it_so() -> None:
-    uplink = Uplink(keeps_utterances=True)
-    uplink.commit_takes_audio = True
-    sound = pb.ConverseRequest(audio=pb.ConverseAudio(pcm=b"ab"))
-    uplink.add(sound)
-    uplink.add(COMMIT)
-    stream = uplink.requests()
-    assert await anext(stream) == turns.commit(b"ab")[0]
-    await stream.aclose()  # It breaks, and nobody knows whether that was written.
-    uplink.commit_takes_audio = False
-    assert await written(uplink, text("1")) == [sound, COMMIT, text("1")]
-
-
 async def test_no_more_is_kept_than_can_wait() -> None:
     uplink = Uplink(keeps_utterances=False)
     sentences = [text(str(number)) for number in range(KEPT_SENTENCES + 3)]
