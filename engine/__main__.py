@@ -1,9 +1,5 @@
 """`python -m engine`: a self-hosted digital human cloud until SIGTERM or SIGINT."""
 
-import engine.light_start  # noqa: F401
-
-# isort: split
-
 import argparse
 import asyncio
 import gc

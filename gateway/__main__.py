@@ -2,7 +2,6 @@
 
 from functools import partial
 
-import services.runtime.light_start  # noqa: F401
 from gateway.settings import GatewaySettings
 from services.runtime.check import settings_checked
 from services.runtime.process import run

@@ -9,7 +9,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import services.runtime.light_start  # noqa: F401
 from services.runtime.clock import SteadyClock
 from services.runtime.failures.errors import ServiceError
 from services.runtime.failures.reasons import Reason

@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack
 
 from pydantic import SecretStr
 
-import services.runtime.light_start  # noqa: F401
 from bench.conversation.fakes import (
     CertainTurnModel,
     LoudnessDetector,

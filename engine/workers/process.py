@@ -1,9 +1,5 @@
 """`python -m engine.workers.process FD`: one worker, connected to its front by the socket FD."""
 
-import engine.light_start  # noqa: F401
-
-# isort: split
-
 import asyncio
 import signal
 import socket

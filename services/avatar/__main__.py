@@ -2,7 +2,6 @@
 
 from functools import partial
 
-import services.runtime.light_start  # noqa: F401
 from services.avatar.app import running
 from services.avatar.postgres.database import DatabaseError
 from services.avatar.settings import AvatarSettings

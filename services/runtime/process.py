@@ -95,7 +95,6 @@ def _spare_what_exists() -> None:
     # The interpreter puts a whole collection off until a quarter of what it found last time is new:
     # now it finds nothing, as the rest is frozen.
     gc.collect()
-    gc.enable()
 
 
 async def _collect_in_small_parts() -> None:

@@ -1,9 +1,5 @@
 """`python -m services.speech`: the speech service as a process."""
 
-import services.runtime.light_start  # noqa: F401
-
-# isort: split
-
 import structlog
 
 from services.runtime.callers.tenants import read_tenants

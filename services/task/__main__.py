@@ -2,7 +2,6 @@
 
 from functools import partial
 
-import services.runtime.light_start  # noqa: F401
 from digitalhuman.avatar.v1.avatar_pb2_grpc import AvatarServiceStub
 from services.runtime.channels.replicas import replicas
 from services.runtime.check import settings_checked

@@ -17,7 +17,6 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-import services.runtime.light_start  # noqa: F401
 from digitalhuman.access.v1 import access_pb2 as pb
 from digitalhuman.access.v1.access_pb2_grpc import AccessServiceStub
 from services.runtime.callers.caller import DEFAULT_TENANT, Caller, acting_for, check_tenant_id

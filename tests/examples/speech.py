@@ -6,7 +6,6 @@ says what came of it.
 
 from collections.abc import Sequence
 
-import services.runtime.light_start  # noqa: F401
 from services.runtime.process import run, until_stopped
 from services.runtime.settings.environment import load
 from services.runtime.telemetry.logs import configure_logs

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-import services.runtime.light_start  # noqa: F401
 from services.runtime.process import run, until_stopped
 from services.runtime.serving.advertising import advertised_address
 from services.runtime.settings.environment import load

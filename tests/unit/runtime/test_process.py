@@ -1,4 +1,4 @@
-"""What all processes do: a light start, arguments, and garbage collected in small parts."""
+"""What all processes do: arguments, and garbage collected in small parts."""
 
 import subprocess
 import sys
@@ -9,7 +9,6 @@ import pytest
 ROOT = Path(__file__).parents[3]
 
 READY = """
-import services.runtime.light_start
 import asyncio
 import gc
 import weakref
@@ -20,13 +19,12 @@ class Model:
         self.itself = self
 
 async def main():
-    assert not gc.isenabled()
+    gc.disable()
     garbage = weakref.ref(Model())
     kept = Model()
     stopping = asyncio.create_task(until_stopped())
     await asyncio.sleep(0)
     print(garbage(), gc.is_tracked(kept), any(each is kept for each in gc.get_objects()))
-    print(gc.isenabled())
     stopping.cancel()
 
 asyncio.run(main())
@@ -63,14 +61,6 @@ async def main():
 asyncio.run(main())
 """
 
-LOADED = """
-import {module}
-import sys
-import httpx
-import structlog
-print(*(name for name in ("click", "httpx._main", "pygments", "rich") if sys.modules.get(name)))
-"""
-
 
 def test_garbage_is_collected_before_what_is_left_is_spared() -> None:
     done = subprocess.run(
@@ -80,7 +70,7 @@ def test_garbage_is_collected_before_what_is_left_is_spared() -> None:
         capture_output=True,
         text=True,
     )
-    assert done.stdout == "None True False\nTrue\n"
+    assert done.stdout == "None True False\n"
 
 
 def test_garbage_is_collected_between_the_turns_of_the_loop_unless_there_is_much() -> None:
@@ -93,18 +83,6 @@ def test_garbage_is_collected_between_the_turns_of_the_loop_unless_there_is_much
         timeout=60,
     )
     assert done.stdout == "0\nTrue\n"
-
-
-@pytest.mark.parametrize("module", ["services.runtime.light_start", "engine.light_start"])
-def test_nothing_is_loaded_to_draw_on_a_terminal_with(module: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", LOADED.format(module=module)],
-        env={"PYTHONPATH": f"{ROOT}"},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    assert done.stdout == "\n"
 
 
 @pytest.mark.parametrize(
