@@ -178,6 +178,7 @@ async def test_the_mouth_moves_with_the_sound_and_rests_in_silence(
         watching = asyncio.create_task(watch(page, MOUTH, seconds + 2))
         await cloud.play(task_id, pcm, SampleRate=rate)
         spoken = await watching
+        assert len(silent) > 5
         still = np.ptp([frame["dark"] for frame in silent])
         moving = np.ptp([frame["dark"] for frame in spoken])
         assert moving > 3 * still

@@ -62,27 +62,24 @@ asyncio.run(main())
 """
 
 
-def test_garbage_is_collected_before_what_is_left_is_spared() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", READY],
-        env={"PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}"},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    assert done.stdout == "None True False\n"
-
-
-def test_garbage_is_collected_between_the_turns_of_the_loop_unless_there_is_much() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", COLLECTING],
+def printed_by(program: str) -> str:
+    """Run a program of its own, and return what it prints."""
+    return subprocess.run(
+        [sys.executable, "-c", program],
         env={"PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}"},
         check=True,
         capture_output=True,
         text=True,
         timeout=60,
-    )
-    assert done.stdout == "0\nTrue\n"
+    ).stdout
+
+
+def test_garbage_is_collected_before_what_is_left_is_spared() -> None:
+    assert printed_by(READY) == "None True False\n"
+
+
+def test_garbage_is_collected_between_the_turns_of_the_loop_unless_there_is_much() -> None:
+    assert printed_by(COLLECTING) == "0\nTrue\n"
 
 
 @pytest.mark.parametrize(
