@@ -62,7 +62,7 @@ test: $(INSTALLED) $(DEPLOY_TOOLS) browser ## Run all tests, as CI does
 # named at the end, but with CI=true it fails.
 .PHONY: test-clients
 test-clients: export PARLEY_LLM := small
-test-clients: $(INSTALLED) browser ## Build the clients of all languages, and run them on a real stack
+test-clients: $(INSTALLED) browser firefox ## Build the clients of all languages, and run them on a real stack
 	@$(BIN)/parley models pull
 	$(BIN)/pytest tests/clients
 
@@ -115,7 +115,12 @@ fuzz: $(INSTALLED) ## Send all processes 100,000 hostile inputs, and check that 
 
 .PHONY: browser
 browser: ## Install the Chromium that the browser tests drive
-	@bash tools/install_browser.sh
+	@bash tools/install_browser.sh chromium
+
+# One test of the clients has a page in it.
+.PHONY: firefox
+firefox:
+	@bash tools/install_browser.sh firefox
 
 .PHONY: gen
 gen: $(DEPENDENCIES) ## Regenerate gen/ from protos/
