@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from prometheus_client import REGISTRY
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -21,6 +20,7 @@ from gateway.server.drain import Drain
 from gateway.server.send_timeout import SEND_TIMEOUT_S
 from gateway.server.serving import serving
 from tests.support.fake_tasks import TASK_ID
+from tests.support.metrics import sample
 from tests.support.speech_rig import SpeechRig
 
 ABNORMAL_CLOSURE = 1006
@@ -153,5 +153,5 @@ async def ignoring(url: str, **query: Any) -> AsyncIterator[Caller]:
 async def until_none(gauge: str) -> None:
     """Wait until nothing of a kind is there any more, by its metric."""
     async with asyncio.timeout(60):
-        while REGISTRY.get_sample_value(gauge):  # noqa: ASYNC110
+        while sample(gauge):  # noqa: ASYNC110
             await asyncio.sleep(0.01)

@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator
 from uuid import UUID
 
 import pytest
-from prometheus_client import REGISTRY
 
 from services.avatar.postgres.claims import PostgresClaims
 from services.avatar.postgres.database import Database, DatabaseAwayError, opened
 from services.avatar.postgres.replica import LIVES_S, OVERDUE_S, Replica
+from tests.support.metrics import sample
 
 AVATAR = "avatar-1"
 
@@ -122,7 +122,7 @@ async def test_replicas_are_counted_as_long_as_they_live(
 ) -> None:
     await one.replica.beat()
     assert (one.replica.count, other.replica.count) == (2, 2)
-    assert REGISTRY.get_sample_value("parley_avatar_replicas") == 2
+    assert sample("parley_avatar_replicas") == 2
     await expire(database, other)
     await one.replica.beat()
     assert one.replica.count == 1
@@ -153,4 +153,4 @@ async def test_while_the_database_is_away_claims_stand() -> None:
         assert await alone.claims.holder(AVATAR) is None
         with pytest.raises(DatabaseAwayError):
             await alone.replica.beat()
-        assert REGISTRY.get_sample_value("parley_avatar_replicas") == 0
+        assert sample("parley_avatar_replicas") == 0

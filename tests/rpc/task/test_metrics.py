@@ -3,20 +3,19 @@
 import asyncio
 from pathlib import Path
 
-from prometheus_client import REGISTRY
-
 from digitalhuman.task.v1 import task_pb2 as pb
+from tests.support.metrics import sample
 from tests.support.task import ScriptedCloud
 from tests.support.task_calls import create, create_streaming, serving_tasks, stop
 
 
 def running() -> float:
     states = ("CREATING", "STARTING", "STREAMING", "STOPPING")
-    return sum(REGISTRY.get_sample_value("parley_tasks", {"state": each}) or 0 for each in states)
+    return sum(sample("parley_tasks", state=each) or 0 for each in states)
 
 
 def billed() -> float:
-    return REGISTRY.get_sample_value("parley_billable_seconds_total") or 0
+    return sample("parley_billable_seconds_total") or 0
 
 
 async def until_running(number: int) -> None:

@@ -5,13 +5,13 @@ import time
 from pathlib import Path
 
 import pytest
-from prometheus_client import REGISTRY
 from typer.testing import CliRunner
 
 from parley.__main__ import app
 from parley.certificates.issuing import issue, tls_settings
 from services.runtime.security.identities import Identity, tls_variables
 from services.runtime.security.tls import Tls, TlsFiles
+from tests.support.metrics import sample
 
 
 def files_of(folder: Path, identity: Identity) -> TlsFiles:
@@ -32,7 +32,7 @@ def test_every_service_takes_its_certificate_and_its_renewal(tmp_path: Path) -> 
     for old, new in zip(before, after, strict=True):
         assert old.key != new.key
         assert old.authorities == new.authorities
-    expiry = REGISTRY.get_sample_value("parley_certificate_expiry_seconds", {"identity": "task"})
+    expiry = sample("parley_certificate_expiry_seconds", identity="task")
     assert expiry is not None
     assert 89 < (expiry - time.time()) / 86_400 <= 90
     keys = list(folder.rglob("*.key"))

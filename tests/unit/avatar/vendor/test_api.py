@@ -7,7 +7,6 @@ from typing import Any
 
 import httpx
 import pytest
-from prometheus_client import REGISTRY
 
 from services.avatar.vendor.actions import Action
 from services.avatar.vendor.api import CloudApi, SpokenText, StreamOrder
@@ -16,6 +15,7 @@ from services.avatar.vendor.limits import ProcessRateLimits
 from services.avatar.vendor.signature import Credentials, sign
 from services.runtime.failures.errors import ServiceError
 from services.runtime.failures.reasons import Reason
+from tests.support.metrics import sample
 
 CREDENTIALS = Credentials(app_id=42, server_secret="0123456789abcdef0123456789abcdef")
 IMPATIENT = CallPatience(attempt_s=0.2, first_pause_s=0.001, longest_pause_s=0.05)
@@ -362,9 +362,9 @@ async def test_what_was_refused_is_not_tried_again_without_time_for_an_answer(
 
 
 async def test_the_wait_for_the_rate_limit_is_measured(cloud: ScriptedCloud) -> None:
-    def measured(sample: str) -> float:
-        labels = {"action": str(Action.STOP_STREAM_TASK)}
-        return REGISTRY.get_sample_value(f"parley_avatar_cloud_wait_seconds_{sample}", labels) or 0
+    def measured(what: str) -> float:
+        name = f"parley_avatar_cloud_wait_seconds_{what}"
+        return sample(name, action=str(Action.STOP_STREAM_TASK)) or 0
 
     window_s = 0.1
     count, waited_s = measured("count"), measured("sum")

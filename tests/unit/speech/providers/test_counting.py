@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from prometheus_client import REGISTRY
 
 from services.speech.conversation.usage import UsageMeter
 from services.speech.ports.chat import ChatItem, ChatMessage, ChatRequest, ChatUsage, Role
@@ -21,6 +20,7 @@ from services.speech.providers.counting import (
     estimated_tokens,
 )
 from services.speech.streams import closing, once
+from tests.support.metrics import sample
 from tests.support.scripted_providers import ScriptedChat, ScriptedRecognizer, ScriptedSynthesizer
 
 ASKED = (ChatMessage(role=Role.USER, content="Why is the sky blue?"),)
@@ -45,7 +45,8 @@ async def test_tokens_are_those_that_the_vendor_counts() -> None:
         per_million_output_tokens=10,
     )
     model = CountedChatModel(CountingChat(), price)
-    before = sample("parley_usage_cost_total", stage="chat", provider="counting", currency="EUR")
+    labels = {"stage": "chat", "provider": "counting", "currency": "EUR"}
+    before = sample("parley_usage_cost_total", **labels) or 0.0
     items = [each async for each in model.stream(ChatRequest(messages=ASKED, on_usage=told.append))]
     assert isinstance(items[-1], ChatUsage)
     assert told == [
@@ -59,7 +60,7 @@ async def test_tokens_are_those_that_the_vendor_counts() -> None:
             cost_micros=600 * 2 + 200 + 500,
         )
     ]
-    after = sample("parley_usage_cost_total", stage="chat", provider="counting", currency="EUR")
+    after = sample("parley_usage_cost_total", **labels) or 0.0
     assert after - before == pytest.approx(0.0019)
 
 
@@ -131,7 +132,3 @@ def test_a_turn_takes_what_was_used_since_the_one_before() -> None:
     assert (first.input_tokens, first.audio_s, first.cost_micros) == (10, 1.0, 4)
     assert second.provider == "two"
     assert meter.take() == ()
-
-
-def sample(name: str, **labels: str) -> float:
-    return REGISTRY.get_sample_value(name, labels) or 0.0

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
-from prometheus_client import REGISTRY
 
 from services.runtime.failures.errors import ServiceError
 from services.runtime.failures.reasons import Reason
@@ -20,6 +19,7 @@ from services.speech.providers.failover.recognizer import FailoverRecognizer
 from services.speech.providers.failover.relay import FailoverRules
 from services.speech.providers.failover.synthesizer import FailoverSynthesizer
 from services.speech.streams import closing, once
+from tests.support.metrics import sample
 from tests.support.scripted_providers import (
     ScriptedChat,
     ScriptedRecognizer,
@@ -59,7 +59,7 @@ def state(stage: Stage, provider: str) -> list[str]:
     return [
         each
         for each in ("closed", "open", "half_open")
-        if REGISTRY.get_sample_value(name, {"stage": stage, "provider": provider, "state": each})
+        if sample(name, stage=stage, provider=provider, state=each)
     ]
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import pytest
-from prometheus_client import REGISTRY
 
 from services.speech.ports.chat import ChatMessage, ChatRequest, Role
 from services.speech.ports.errors import ProviderError, ProviderQuotaError
@@ -16,6 +15,7 @@ from services.speech.providers.metering import (
     MeteredSynthesizer,
 )
 from services.speech.streams import closing, once
+from tests.support.metrics import sample
 from tests.support.scripted_providers import ScriptedChat, ScriptedRecognizer, ScriptedSynthesizer
 
 PROMPT: Sequence[ChatMessage] = [ChatMessage(role=Role.USER, content="Why?")]
@@ -23,7 +23,7 @@ PROMPT: Sequence[ChatMessage] = [ChatMessage(role=Role.USER, content="Why?")]
 
 def calls(stage: Stage, provider: str, outcome: str) -> float:
     labels = {"stage": stage, "provider": provider, "outcome": outcome}
-    return REGISTRY.get_sample_value("parley_provider_calls_total", labels) or 0
+    return sample("parley_provider_calls_total", **labels) or 0
 
 
 async def test_answers_are_counted_for_every_stage() -> None:

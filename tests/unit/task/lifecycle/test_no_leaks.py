@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from services.runtime.failures.errors import ServiceError
@@ -33,6 +32,7 @@ from services.task.ports.search import TaskFilter
 from services.task.ports.tasks import Quota, Request
 from services.task.reconciliation.reconciler import Reconciler
 from services.task.sqlite.storage import sqlite_storage
+from tests.support.metrics import sample
 from tests.support.task import Call, Hold, Lost, ManualClock, ScriptedCloud
 
 STREAMS = ("one", "two", "three")
@@ -415,8 +415,8 @@ async def test_one_replica_tells_how_many_tasks_are_live(tmp_path: Path) -> None
 
 
 def told_live() -> float | None:
-    return REGISTRY.get_sample_value("parley_tasks", {"state": "STREAMING"})
+    return sample("parley_tasks", state="STREAMING")
 
 
 def leaked_s() -> float:
-    return REGISTRY.get_sample_value("parley_task_leaked_seconds_total") or 0
+    return sample("parley_task_leaked_seconds_total") or 0
