@@ -5,8 +5,10 @@ import os
 import shutil
 import tempfile
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from functools import partial
-from pathlib import Path
+from importlib import import_module
+from pathlib import Path, PurePath
 from typing import Any
 
 import hypothesis
@@ -33,9 +35,10 @@ SHARING_A_BROWSER = {
     )
 }
 """Of those folders, the files whose tests need only a browser; they share a worker."""
-COMPUTING_FOLDERS = ("crashes", "command_line", "engine")
-"""Their tests keep a core busy, those of all others mostly wait."""
+CLIENTS = "clients"
+"""The folder of tests that need toolchains, and that no other run takes."""
 LONG_FILES = (
+    "tests/crashes/test_replicas.py",
     "tests/unit/task/lifecycle/test_no_leaks.py",
     *(
         f"tests/engine/{name}.py"
@@ -235,22 +238,37 @@ def is_sharing(nodeid: str) -> bool:
     return folder_of(nodeid) in SHARING_FOLDERS and file_of(nodeid) not in SHARING_A_BROWSER
 
 
+def pytest_collection(session: pytest.Session) -> None:
+    """Load a part of the test files before all of them.
+
+    Pytest compiles each, and keeps the outcome for the next that loads it. On a fresh clone workers
+    that begin with the same file would compile all of them, each for itself.
+    """
+    number = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+    if not number or session.config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+        return
+    root = Path(__file__).parent
+    files = sorted(path.relative_to(root.parent) for path in root.rglob("test_*.py"))
+    ours = files[int(number) :: int(os.environ["PYTEST_XDIST_WORKER_COUNT"])]
+    for file in ours:
+        if folder_of(str(file)) != CLIENTS:
+            # What is wrong with a file is said when the tests are collected from it.
+            with suppress(Exception):
+                import_module(".".join(file.with_suffix("").parts))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests into the order in which the workers take them.
 
-    What takes long begins, so that no worker is left alone with it at the end. After it come
-    files that compute and files that wait by turns, so that the cores are busy all the time.
+    What takes long begins, so that no worker is left alone with it at the end. The files of each
+    folder are spread over the time after it: in some the tests compute, in others most of them
+    wait, and together they keep the cores busy all the time.
     """
-    files = dict.fromkeys(file_of(item.nodeid) for item in items)
-    computing = sorted(
-        (file for file in files if folder_of(file) in COMPUTING_FOLDERS),
-        key=lambda file: COMPUTING_FOLDERS.index(folder_of(file)),
-    )
-    waiting = [file for file in files if folder_of(file) not in COMPUTING_FOLDERS]
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for file in dict.fromkeys(file_of(item.nodeid) for item in items):
+        groups.setdefault(PurePath(file).parent.parts[:3], []).append(file)
     place = {
-        file: index / len(group)
-        for group in (computing, waiting)
-        for index, file in enumerate(group)
+        file: index / len(files) for files in groups.values() for index, file in enumerate(files)
     }
     place |= dict.fromkeys(LONG_FILES, -1.0)
     items.sort(key=lambda item: (not is_sharing(item.nodeid), place[file_of(item.nodeid)]))
