@@ -1,5 +1,6 @@
 """A real speech service on scripted providers, between doubles of what it calls."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -29,7 +30,7 @@ from services.speech.vendors.openai_chat import OpenAiChatModel
 from services.speech.vendors.openai_speech import OpenAiSynthesizer
 from services.speech.vendors.openai_transcription import OpenAiRecognizer
 from tests.support.fake_avatars import FakeAvatars
-from tests.support.fake_tasks import FakeTasks
+from tests.support.fake_tasks import TASK_ID, FakeTasks
 from tests.support.loudness import LoudnessDetector
 from tests.support.scripted_personas import scripted_personas
 from tests.support.scripted_providers import (
@@ -163,6 +164,13 @@ async def replica_beside(rig: SpeechRig, script: Script | None = None) -> AsyncI
             chat=script.chat,
             synthesizer=script.synthesizer,
         )
+
+
+async def until_free(rig: SpeechRig) -> None:
+    """Wait until nobody holds the conversation of the rig's task."""
+    async with asyncio.timeout(20):
+        while rig.tasks.owners.owner_of(TASK_ID):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 def _options(service_token: str | None = None) -> ServingOptions:

@@ -11,7 +11,7 @@ from services.speech.ports.chat import Role
 from tests.support.converse import INTERRUPT, Talk, audio, say, setup, text
 from tests.support.fake_tasks import TASK_ID
 from tests.support.loudness import silent, voiced
-from tests.support.speech_rig import SpeechRig, replica_beside, speech_rig
+from tests.support.speech_rig import SpeechRig, replica_beside, speech_rig, until_free
 
 GREET = pb.ConverseRequest(greet=pb.ConverseGreet())
 
@@ -138,6 +138,7 @@ async def test_the_user_is_greeted_once() -> None:
             await talk.send(GREET)
             await ask(talk)
             assert talk.kinds.count("turn_started") == 2
+        await until_free(rig)
         async with replica_beside(rig) as beside, Talk.open(beside) as talk:
             await talk.send(GREET)
             await ask(talk)

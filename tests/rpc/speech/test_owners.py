@@ -16,7 +16,7 @@ from tests.support.converse import Talk, audio, refusal, say, setup, text
 from tests.support.fake_tasks import TASK_ID
 from tests.support.loudness import silent, voiced
 from tests.support.scripted_providers import ScriptedChat
-from tests.support.speech_rig import Script, SpeechRig, replica_beside, speech_rig
+from tests.support.speech_rig import Script, SpeechRig, replica_beside, speech_rig, until_free
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -223,12 +223,3 @@ async def test_at_shutdown_turns_that_take_too_long_are_cut_off_and_recorded() -
 def other_task(rig: SpeechRig) -> str:
     rig.tasks.add("task_b")
     return "task_b"
-
-
-async def until_free(rig: SpeechRig) -> None:
-    """Wait until nobody holds the conversation of the rig's task."""
-    async with asyncio.timeout(20):
-        while True:
-            if not rig.tasks.owners.owner_of(TASK_ID):
-                return
-            await asyncio.sleep(0.01)
