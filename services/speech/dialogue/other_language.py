@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from services.runtime.languages import primary
 from services.speech.personas.catalogue import PersonaLanguage
 from services.speech.ports.recognition import Transcript
-from services.speech.text.segmentation import is_cjk
+from services.speech.text.segmentation import count_cjk
 
 MIN_HAN_CHARACTERS = 3
 MIN_LATIN_WORDS = 4
@@ -50,7 +50,7 @@ def used_language(transcript: Transcript, language_code: str) -> str:
     """
     if transcript.language_code:
         return transcript.language_code
-    han = sum(map(is_cjk, transcript.text))
+    han = count_cjk(transcript.text)
     words = [word for word in _LATIN_WORD.findall(transcript.text) if word.lower() not in _SHARED]
     if han > len(words):
         return "zh" if primary(language_code) not in ("ja", "yue") else language_code
@@ -89,7 +89,7 @@ def language_at(end: int, texts: tuple[LocalizedText, ...]) -> str:
 
 
 def _by_script(text: str, expected: str) -> str:
-    han = sum(map(is_cjk, text))
+    han = count_cjk(text)
     words = len(_LATIN_WORD.findall(text))
     if expected == "zh":
         return "en" if not han and words >= MIN_LATIN_WORDS else ""

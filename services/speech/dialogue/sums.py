@@ -9,20 +9,28 @@ from functools import lru_cache
 
 from services.speech.dialogue.claims import parse_number
 
-_ONE = "(?:one|two|three|four|five|six|seven|eight|nine)"
-_TENS = rf"(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:[-\s]{_ONE})?"
-_TEEN = "(?:zero|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen)"
-_BELOW_100 = rf"\b(?:{_TENS}|{_TEEN}|{_ONE})\b"
+_ONES = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_TEENS = (
+    *("zero", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen"),
+    *("seventeen", "eighteen", "nineteen"),
+)
+_PARTS = (
+    *("third", "quarter", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"),
+    *("eleventh", "twelfth"),
+)
+_ONE = f"(?:{'|'.join(_ONES)})"
+_TEN = rf"(?:{'|'.join(_TENS)})(?:[-\s]{_ONE})?"
+_TEEN = f"(?:{'|'.join(_TEENS)})"
+_BELOW_100 = rf"\b(?:{_TEN}|{_TEEN}|{_ONE})\b"
 _BELOW_1000 = rf"(?:{_BELOW_100}\s+hundred\b(?:\s+(?:and\s+)?{_BELOW_100})?|{_BELOW_100})"
 _SCALE = r"\s+(?:thousand|million)\b"
 _DIGITS = r"\d{1,15}(?:,\d{3}){0,4}(?:\.\d{1,15})?"
 _COUNT = rf"(?:{_DIGITS}|(?:{_BELOW_1000}{_SCALE}(?:\s+and)?\s+){{0,2}}{_BELOW_1000}(?:{_SCALE})?)"
-_PART = (
-    r"(?:hal(?:f|ves)|(?:third|quarter|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|"
-    r"twelfth)s?)\b"
-)
+_PART = rf"(?:hal(?:f|ves)|(?:{'|'.join(_PARTS)})s?)\b"
 _SHARE = rf"(?:(?:\ban?|{_COUNT})[\s-]+{_PART}|\bhalf\b)"
-_HAN = "[零〇一二两三四五六七八九十百千万亿]{1,15}"
+_HAN_NUMERALS = "零〇一二两三四五六七八九十百千万亿"
+_HAN = f"[{_HAN_NUMERALS}]{{1,15}}"
 _HAN_COUNT = rf"(?:{_DIGITS}|{_HAN}(?:点[零〇一二三四五六七八九]{{1,15}}(?![十分刻]))?)"
 _HAN_SHARE = rf"(?:百分之{_HAN_COUNT}|{_HAN_COUNT}分之{_HAN_COUNT}|一半)"
 _PERCENT = re.compile(r"\s*(?:[%％]|per ?cent\b)", re.IGNORECASE)
@@ -85,6 +93,12 @@ _BEGINNINGS = _either(
 _BEGIN = re.compile(rf"(?=\b[a-z]|[^a-z\s])(?:{_BEGINNINGS})", re.IGNORECASE)
 """No sum begins within an English word: not to try there halves what a sentence costs."""
 
+_NUMERAL = re.compile(rf"[\d{_HAN_NUMERALS}]")
+_WORD = re.compile("[a-z]+")
+_NUMBER_WORDS = frozenset(
+    (*_ONES, *_TENS, *_TEENS, "half", "halves", *_PARTS, *(f"{each}s" for each in _PARTS))
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sum:
@@ -114,6 +128,8 @@ def sums(text: str) -> tuple[Sum, ...]:
 
 
 def _sums(text: str) -> Iterator[Sum]:
+    if not _has_number(text):
+        return
     at = 0
     while (start := _BEGIN.search(text, at)) is not None:
         parser = _Parser(text, start.start())
@@ -126,6 +142,13 @@ def _sums(text: str) -> Iterator[Sum]:
                 operands=tuple(parser.operands),
                 steps=tuple(parser.steps),
             )
+
+
+def _has_number(text: str) -> bool:
+    """Whether a text may name a number: most sentences do not, and to try each place takes long."""
+    if _NUMERAL.search(text):
+        return True
+    return not _NUMBER_WORDS.isdisjoint(_WORD.findall(text.casefold()))
 
 
 def parse_amount(text: str, at: int) -> tuple[Fraction, int] | None:

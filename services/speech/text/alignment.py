@@ -28,7 +28,7 @@ class SpokenForm:
     @classmethod
     def as_written(cls, text: str) -> "SpokenForm":
         """Return the spoken form of a text that is spoken as written."""
-        return cls(text=text, spans=tuple((index, index + 1) for index in range(len(text))))
+        return cls(text=text, spans=each_from(0, len(text)))
 
     def written(self, start: int, end: int) -> Span:
         """Return the written characters that characters [start, end) stand for."""
@@ -37,6 +37,11 @@ class SpokenForm:
     def part(self, start: int, end: int) -> "SpokenForm":
         """Return characters [start, end)."""
         return SpokenForm(text=self.text[start:end], spans=self.spans[start:end])
+
+
+def each_from(start: int, stop: int) -> tuple[Span, ...]:
+    """Return the spans of single characters from `start` on, before `stop`."""
+    return tuple(zip(range(start, stop), range(start + 1, stop + 1), strict=True))
 
 
 SILENCE = SpokenForm(text="", spans=())
@@ -97,6 +102,8 @@ def rewrite(spoken: SpokenForm, rules: Sequence[Rule]) -> SpokenForm:
         pieces.append(spoken.part(end, start))
         pieces.append(_aligned(spoken.part(start, stop), said))
         end = stop
+    if not pieces:
+        return spoken
     pieces.append(spoken.part(end, len(spoken.text)))
     return join(_with_spaces(pieces))
 
@@ -104,6 +111,8 @@ def rewrite(spoken: SpokenForm, rules: Sequence[Rule]) -> SpokenForm:
 def join(pieces: Iterable[SpokenForm]) -> SpokenForm:
     """Concatenate spoken forms."""
     every = tuple(pieces)
+    if len(every) == 1:
+        return every[0]
     return SpokenForm(
         text="".join([piece.text for piece in every]),
         spans=tuple(chain.from_iterable([piece.spans for piece in every])),

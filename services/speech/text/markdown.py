@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import pyromark
 
-from services.speech.text.alignment import Span, SpokenForm, join
+from services.speech.text.alignment import Span, SpokenForm, each_from, join
 from services.speech.text.segmentation import is_cjk
 
 _OPTIONS = pyromark.Options.ENABLE_TABLES | pyromark.Options.ENABLE_TASKLISTS
@@ -160,7 +160,7 @@ def _is_operator(text: str, gap: Span) -> bool:
 def _aligned(text: str, said: str, place: Span) -> SpokenForm:
     start, stop = place
     if len(said) == stop - start:
-        return SpokenForm(text=said, spans=tuple((at, at + 1) for at in range(start, stop)))
+        return SpokenForm(text=said, spans=each_from(start, stop))
     # An entity: one character's name.
     return SpokenForm(text=said, spans=(place,) * len(said))
 

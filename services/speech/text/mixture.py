@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from services.runtime.languages import primary
 from services.speech.text.alignment import Span
-from services.speech.text.segmentation import CJK, has_cjk, is_cjk
+from services.speech.text.segmentation import CJK, count_cjk, has_cjk
 
 _LATIN_WORD = re.compile("[A-Za-z]{2,}")
 _MIN_LATIN_WORDS = 3
@@ -54,7 +54,7 @@ def parts(text: str, language_code: str) -> Iterator[tuple[Span, str]]:
 
 def _is_chinese(text: str, language_code: str) -> bool:
     """Whether the text is Chinese as a whole."""
-    han = sum(map(is_cjk, text))
+    han = count_cjk(text)
     latin_words = len(_LATIN_WORD.findall(text))
     if primary(language_code) == "zh":
         return han > 0 or latin_words < _MIN_LATIN_WORDS

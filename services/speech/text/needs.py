@@ -7,6 +7,7 @@ not there is not tried. They are read off the pattern itself, so that no rule ca
 import re
 import string
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from re import _constants as sre  # type: ignore[attr-defined,unused-ignore]
 from re import _parser  # type: ignore[attr-defined,unused-ignore]
 from typing import Any, TypeAlias
@@ -40,8 +41,12 @@ _NEGATED_CATEGORIES = {
 _BY_CATEGORY = _CATEGORIES | _NEGATED_CATEGORIES
 
 
+@lru_cache(maxsize=16)
 def characters_of(text: str) -> Characters:
-    """Return the characters of a text."""
+    """Return the characters of a text.
+
+    Several grammars read one text, so the latest are kept.
+    """
     return _set("".join(set(text)))
 
 

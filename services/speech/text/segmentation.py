@@ -93,6 +93,11 @@ def is_cjk(character: str) -> bool:
     return _CJK.match(character) is not None
 
 
+def count_cjk(text: str) -> int:
+    """Return how many characters of a text are of scripts without spaces."""
+    return len(_CJK.findall(text))
+
+
 def has_cjk(text: str) -> bool:
     """Whether a text contains a character of a script without spaces."""
     return _CJK.search(text) is not None

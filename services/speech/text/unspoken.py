@@ -55,8 +55,14 @@ He *laughs* at it, and *Laughter* is the best medicine.
 """
 
 
+_OPENERS = frozenset("*_(（[【{")
+"""One of these begins each direction."""
+
+
 def without_directions(text: str) -> str:
     """Return a text of the same length with silent characters for its stage directions."""
+    if _OPENERS.isdisjoint(text):
+        return text
     return DIRECTION.sub(lambda match: "\u200b" * len(match[0]), text)
 
 
