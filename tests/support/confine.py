@@ -1,8 +1,9 @@
 """Becomes another program whose system calls that reach outwards are asked about elsewhere first.
 
-Run as a script: `confine.py DOOR PROGRAM ARGUMENT…`. The filter is the kernel's (seccomp); it holds
-for the program and all its children, and needs no privilege. Who listens at the socket DOOR gets
-the descriptor at which the kernel asks.
+Run as a script: `confine.py DOOR CALLS PROGRAM ARGUMENT…`. The filter is the kernel's (seccomp); it
+holds for the program and all its children, and needs no privilege. Who listens at the socket DOOR
+gets the descriptor at which the kernel asks; CALLS are the numbers, joined by commas, of the system
+calls about which it does, besides a `sendto` that names an address.
 """
 
 import ctypes
@@ -11,6 +12,7 @@ import platform
 import socket
 import sys
 import threading
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -28,7 +30,6 @@ class SystemCalls(NamedTuple):
 _X86 = SystemCalls(seccomp=317, connect=42, sendto=44, sendmsg=46, sendmmsg=307, openat=257)
 _ARM = SystemCalls(seccomp=277, connect=203, sendto=206, sendmsg=211, sendmmsg=269, openat=56)
 CALLS = {"x86_64": _X86, "aarch64": _ARM}[platform.machine()]
-_ASKED = (CALLS.connect, CALLS.sendmsg, CALLS.sendmmsg, CALLS.openat)
 
 _PR_SET_NO_NEW_PRIVS = 38
 _SET_MODE_FILTER = 1
@@ -55,7 +56,7 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("first", ctypes.POINTER(_Instruction)))
 
 
-def become(door: str, words: list[str]) -> None:
+def become(door: str, asked: Sequence[int], words: list[str]) -> None:
     """Replace this process by the confined program; does not return."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(door)
@@ -70,15 +71,15 @@ def become(door: str, words: list[str]) -> None:
 
         helper = threading.Thread(target=hand_over)
         helper.start()
-        listeners.append(_filter_this_thread())
+        listeners.append(_filter_this_thread(asked))
         is_made.set()
         helper.join()
         os.execvp(words[0], words)
 
 
-def _filter_this_thread() -> int:
+def _filter_this_thread(asked: Sequence[int]) -> int:
     tests = [
-        (_JUMP_IF_EQUAL, len(_ASKED) + 3 - index, 0, number) for index, number in enumerate(_ASKED)
+        (_JUMP_IF_EQUAL, len(asked) + 3 - index, 0, number) for index, number in enumerate(asked)
     ]
     instructions = [
         (_LOAD, 0, 0, _NUMBER_AT),
@@ -102,4 +103,4 @@ def _filter_this_thread() -> int:
 
 
 if __name__ == "__main__":
-    become(sys.argv[1], sys.argv[2:])
+    become(sys.argv[1], [int(each) for each in sys.argv[2].split(",")], sys.argv[3:])

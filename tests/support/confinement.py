@@ -34,6 +34,9 @@ OWN_ADDRESSES = {
     for each in addresses
     if each.family in (socket.AF_INET, socket.AF_INET6)
 }
+REACHING_OUT = (CALLS.connect, CALLS.sendmsg, CALLS.sendmmsg)
+"""To open a file is asked about only where one takes the place of another: a process opens a
+thousand files before it does anything."""
 MAX_ADDRESS_BYTES = 128
 MAX_MESSAGES = 1024
 
@@ -55,7 +58,9 @@ class Confinement:
 
     def words(self, command: Sequence[str]) -> tuple[str, ...]:
         """Return the command that runs this one confined."""
-        return (sys.executable, "-I", "-S", confine.__file__, str(self.door), *command)
+        asked = (*REACHING_OUT, CALLS.openat) if self.hosts else REACHING_OUT
+        calls = ",".join(map(str, asked))
+        return (sys.executable, "-I", "-S", confine.__file__, str(self.door), calls, *command)
 
     def judge(self, listener: int) -> None:
         """Let the system call that a listener tells of go on, or refuse it."""
