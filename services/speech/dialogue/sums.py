@@ -98,6 +98,12 @@ _WORD = re.compile("[a-z]+")
 _NUMBER_WORDS = frozenset(
     (*_ONES, *_TENS, *_TEENS, "half", "halves", *_PARTS, *(f"{each}s" for each in _PARTS))
 )
+_SIGN = re.compile("[-+−–*×·/÷√²³加减乘除的平立]")
+_OPERATION_WORDS = frozenset(
+    ("plus", "added", "and", "minus", "less", "x", "times", "multiplied", "divided", "over", "of",
+     "double", "twice", "triple", "square", "squared", "cube", "cubed", "sum", "add", "difference",
+     "subtract", "take", "product", "multiply", "divide")
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +134,7 @@ def sums(text: str) -> tuple[Sum, ...]:
 
 
 def _sums(text: str) -> Iterator[Sum]:
-    if not _has_number(text):
+    if not _may_name_sum(text):
         return
     at = 0
     while (start := _BEGIN.search(text, at)) is not None:
@@ -144,11 +150,11 @@ def _sums(text: str) -> Iterator[Sum]:
             )
 
 
-def _has_number(text: str) -> bool:
-    """Whether a text may name a number: most sentences do not, and to try each place takes long."""
-    if _NUMERAL.search(text):
-        return True
-    return not _NUMBER_WORDS.isdisjoint(_WORD.findall(text.casefold()))
+def _may_name_sum(text: str) -> bool:
+    """Whether a text has a number and an operation: to look for a sum at each place takes long."""
+    words = _WORD.findall(text.casefold())
+    has_number = _NUMERAL.search(text) or not _NUMBER_WORDS.isdisjoint(words)
+    return bool(has_number and (_SIGN.search(text) or not _OPERATION_WORDS.isdisjoint(words)))
 
 
 def parse_amount(text: str, at: int) -> tuple[Fraction, int] | None:
