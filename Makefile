@@ -49,14 +49,14 @@ check: $(INSTALLED) $(DEPLOY_TOOLS) ## Check style, types, imports, contracts an
 	  deploy/compose.yml
 
 # Tests use real recognition, chat and synthesis, with the small language model. Many of them wait
-# most of the time: six at once keep two cores busy.
+# most of the time: seven at once keep two cores busy.
 .PHONY: test
 test: export PARLEY_LLM := small
 # Each worker loads all tests, and each process the code that it runs: compiled once, not each time.
 test: export PYTHONDONTWRITEBYTECODE :=
 test: $(INSTALLED) $(DEPLOY_TOOLS) browser ## Run all tests, as CI does
 	@$(BIN)/parley models pull
-	$(BIN)/pytest --numprocesses 6 --dist loadscope --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses 7 --dist loadscope --no-loadscope-reorder
 
 # Each client is built with its language's own tools; what a machine has no tools for is skipped and
 # named at the end, but with CI=true it fails.

@@ -54,6 +54,9 @@ LONG_FILES = (
 )
 """They take a while, and most of them wait: best while those that share keep the cores busy."""
 
+LATER = 0.3
+"""The part of the time after which unit tests begin."""
+
 # What is loaded while tests are collected stays: to look for garbage in it, again and again, takes
 # a third of the time.
 gc.disable()
@@ -269,6 +272,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         groups.setdefault(PurePath(file).parent.parts[:3], []).append(file)
     place = {
         file: index / len(files) for files in groups.values() for index, file in enumerate(files)
+    }
+    # Short ones are the last, so that all workers end at once.
+    place |= {
+        file: LATER + (1 - LATER) * at for file, at in place.items() if folder_of(file) == "unit"
     }
     place |= dict.fromkeys(LONG_FILES, -1.0)
     items.sort(key=lambda item: (not is_sharing(item.nodeid), place[file_of(item.nodeid)]))
