@@ -117,7 +117,7 @@ fuzz: $(INSTALLED) ## Send all processes 100,000 hostile inputs, and check that 
 browser: ## Install the Chromium that the browser tests drive
 	@bash tools/install_browser.sh chromium
 
-# One test of the clients has a page in it.
+# One of the tests of clients opens a page in it.
 .PHONY: firefox
 firefox:
 	@bash tools/install_browser.sh firefox
