@@ -1,8 +1,11 @@
 """Signatures that were used: each is good for one call, also after a restart."""
 
+import asyncio
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -25,15 +28,23 @@ class UsedSignatures:
     What the disk does not take is remembered by this process alone: a task must be stopped all the
     same. What cannot be looked up is not let through: the methods raise sqlite3.Error for a file
     that is damaged, or locked by others.
+
+    The file is used in one thread, in the order of the calls: now and then a write waits until the
+    disk has all, for a third of a second and more, in which everybody is served on.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, thread: Executor) -> None:
         self._connection = connection
+        self._thread = thread
         self._unwritten: dict[str, float] = {}
         """Until when they are valid."""
 
-    def use(self, signature: str, *, now: float, valid_s: float) -> bool:
+    async def use(self, signature: str, *, now: float, valid_s: float) -> bool:
         """Whether a signature is used for the first time; times in Unix seconds."""
+        using = partial(self._use, signature, now=now, valid_s=valid_s)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, using)
+
+    def _use(self, signature: str, *, now: float, valid_s: float) -> bool:
         self._unwritten = {name: end for name, end in self._unwritten.items() if end >= now}
         if signature in self._unwritten:
             return False
@@ -67,8 +78,8 @@ def used_signatures(path: Path | None) -> Iterator[UsedSignatures]:
 
     Raises OSError if the file cannot be used.
     """
-    with closing(_opened(path)) as connection:
-        yield UsedSignatures(connection)
+    with closing(_opened(path)) as connection, ThreadPoolExecutor(1, "signatures") as thread:
+        yield UsedSignatures(connection, thread)
 
 
 def _opened(path: Path | None) -> sqlite3.Connection:
@@ -76,8 +87,10 @@ def _opened(path: Path | None) -> sqlite3.Connection:
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o600)
-        # Each statement commits by itself.
-        connection = sqlite3.connect(path or ":memory:", timeout=_LOCKED_S, isolation_level=None)
+        # Each statement commits by itself. It is used in a thread of its own.
+        connection = sqlite3.connect(
+            path or ":memory:", timeout=_LOCKED_S, isolation_level=None, check_same_thread=False
+        )
         # What the process has written survives its death; only a power cut may lose the last.
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")

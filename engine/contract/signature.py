@@ -33,7 +33,7 @@ class CallVerifier:
     """All are accepted, so that callers can change theirs one by one."""
     used: UsedSignatures
 
-    def verify(self, query: Mapping[str, str], *, now: float) -> None:
+    async def verify(self, query: Mapping[str, str], *, now: float) -> None:
         """Raise `Refusal` with the code of the first rule that the query violates."""
         for name, missing in (
             ("Timestamp", Code.TIMESTAMP_EMPTY),
@@ -66,7 +66,7 @@ class CallVerifier:
         if not any([hmac.compare_digest(each.encode(), given) for each in expected]):
             raise Refusal(Code.SIGNATURE_WRONG)
         # From one window before its time stamp until one after it.
-        if not self.used.use(query["Signature"], now=now, valid_s=2 * WINDOW_S):
+        if not await self.used.use(query["Signature"], now=now, valid_s=2 * WINDOW_S):
             raise Refusal(Code.SIGNATURE_WRONG, "signature error: the nonce was used before")
 
 

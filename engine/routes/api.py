@@ -108,7 +108,7 @@ class Api:
         if refuse := self._faults.take(Refuse, action):
             raise Refusal(Code(refuse.code))
         skew = self._faults.take(ClockSkew, action)
-        self._verifier.verify(query, now=self._clock.time() + (skew.seconds if skew else 0.0))
+        await self._verifier.verify(query, now=self._clock.time() + (skew.seconds if skew else 0.0))
         self._limit.count(action)
         parameters = await _read_parameters(action, query, request)
         return await handler(parameters, str(request.base_url).rstrip("/"))

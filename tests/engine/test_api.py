@@ -1,10 +1,15 @@
 """The API's envelope, signature rules in their order, codes and parameter rules."""
 
+import asyncio
 import json
 import sqlite3
 import stat
-from contextlib import AsyncExitStack, closing
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -92,7 +97,7 @@ async def test_common_parameters(cloud: Cloud, method: str) -> None:
 
 
 @pytest.mark.parametrize(("age_s", "code"), [(600, 0), (-600, 0), (601, 4), (-601, 4)])
-def test_window_is_ten_minutes(age_s: int, code: int) -> None:
+async def test_window_is_ten_minutes(age_s: int, code: int) -> None:
     query = {
         "AppId": "7",
         "SignatureNonce": "n",
@@ -104,7 +109,7 @@ def test_window_is_ten_minutes(age_s: int, code: int) -> None:
     with used_signatures(None) as used:
         verifier = CallVerifier(app_id=7, server_secrets=["newer", "s"], used=used)
         try:
-            verifier.verify(query, now=1000000 + age_s)
+            await verifier.verify(query, now=1000000 + age_s)
         except Refusal as refusal:
             told = refusal.code - 100000000
     assert told == code
@@ -130,47 +135,71 @@ async def test_a_signature_is_good_for_one_call_also_after_a_restart(
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_signatures_are_remembered_while_they_are_valid(tmp_path: Path) -> None:
+async def test_signatures_are_remembered_while_they_are_valid(tmp_path: Path) -> None:
     with used_signatures(tmp_path / "signatures.sqlite3") as used:
-        assert used.use("a", now=0, valid_s=1200)
-        assert not used.use("a", now=1200, valid_s=1200)
-        assert used.use("b", now=1201, valid_s=1200)
-        assert used.use("a", now=1201, valid_s=1200)
+        assert await used.use("a", now=0, valid_s=1200)
+        assert not await used.use("a", now=1200, valid_s=1200)
+        assert await used.use("b", now=1201, valid_s=1200)
+        assert await used.use("a", now=1201, valid_s=1200)
+
+
+@contextmanager
+def remembering(path: Path) -> Iterator[tuple[sqlite3.Connection, UsedSignatures]]:
+    """Signatures in a database, and the connection to it, which may be given trouble."""
+    connection = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
+    with closing(connection), ThreadPoolExecutor(1) as thread:
+        yield connection, UsedSignatures(connection, thread)
 
 
 # The first page is the header, two are the table and its index.
 @pytest.mark.parametrize("trouble", ["PRAGMA query_only = ON", "PRAGMA max_page_count = 3"])
-def test_a_signature_that_cannot_be_written_is_remembered_meanwhile(
+async def test_a_signature_that_cannot_be_written_is_remembered_meanwhile(
     tmp_path: Path, trouble: str
 ) -> None:
     path = tmp_path / "signatures.sqlite3"
     with used_signatures(path) as used:
-        assert used.use("a", now=0, valid_s=1200)
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        used = UsedSignatures(connection)
+        assert await used.use("a", now=0, valid_s=1200)
+    with remembering(path) as (connection, used):
         connection.execute(trouble)
-        assert not used.use("a", now=1, valid_s=1200)
+        assert not await used.use("a", now=1, valid_s=1200)
         # More than one page holds.
         long = "b" * 10_000
-        assert used.use(long, now=1, valid_s=1200)
-        assert not used.use(long, now=1201, valid_s=1200)
-        assert used.use(long, now=1202, valid_s=1200)
+        assert await used.use(long, now=1, valid_s=1200)
+        assert not await used.use(long, now=1201, valid_s=1200)
+        assert await used.use(long, now=1202, valid_s=1200)
 
 
 @pytest.mark.parametrize("trouble", ["BEGIN EXCLUSIVE", "DROP TABLE signatures"])
-def test_a_signature_that_cannot_be_looked_up_is_not_let_through(
+async def test_a_signature_that_cannot_be_looked_up_is_not_let_through(
     tmp_path: Path, trouble: str
 ) -> None:
     path = tmp_path / "signatures.sqlite3"
     with used_signatures(path):
         pass
-    with (
-        closing(sqlite3.connect(path, isolation_level=None)) as another,
-        closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as connection,
-    ):
+    with closing(sqlite3.connect(path, isolation_level=None)) as another:
         another.execute(trouble)
-        with pytest.raises(sqlite3.OperationalError, match=r"locked|no such table"):
-            UsedSignatures(connection).use("a", now=0, valid_s=1200)
+        with (
+            remembering(path) as (_, used),
+            pytest.raises(sqlite3.OperationalError, match=r"locked|no such table"),
+        ):
+            await used.use("a", now=0, valid_s=1200)
+
+
+async def test_everybody_is_served_while_a_signature_waits_for_the_disk() -> None:
+    disk = Event()
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    connection.create_function("wait", 0, partial(disk.wait, 30))
+    connection.executescript(
+        "CREATE TABLE signatures (signature TEXT PRIMARY KEY, valid_until REAL);"
+        "CREATE TRIGGER slow BEFORE INSERT ON signatures BEGIN SELECT wait(); END;"
+    )
+    with closing(connection), ThreadPoolExecutor(1) as thread:
+        asked = asyncio.create_task(UsedSignatures(connection, thread).use("a", now=0, valid_s=1))
+        await asyncio.sleep(0)
+        # It is being written, and this is served.
+        assert not asked.done()
+        disk.set()
+        assert await asked
 
 
 def test_a_file_that_cannot_remember_is_told(tmp_path: Path) -> None:

@@ -1,8 +1,11 @@
 """Signatures of callbacks and the bodies that they came with, also after a restart."""
 
+import asyncio
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -40,10 +43,14 @@ class StoredSignatures:
     What cannot be written, as the disk is full, is remembered by this process alone: what the cloud
     tells of playback is wanted all the same. What cannot be looked up may be a replay: that raises
     ServiceError.
+
+    The file is used in one thread, in the order of the calls: a write may wait for the disk, while
+    all conversations go on.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, thread: Executor) -> None:
         self._connection = connection
+        self._thread = thread
         self._unwritten: dict[str, tuple[bytes, float]] = {}
         """Their digests, and until when they are kept."""
 
@@ -51,6 +58,10 @@ class StoredSignatures:
         self, signature: str, digest: bytes, *, now: float, kept_s: float
     ) -> bytes:
         """Return the digest of the first body with this signature."""
+        finding = partial(self._first_digest, signature, digest, now=now, kept_s=kept_s)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, finding)
+
+    def _first_digest(self, signature: str, digest: bytes, *, now: float, kept_s: float) -> bytes:
         self._unwritten = {
             name: (known, end) for name, (known, end) in self._unwritten.items() if end >= now
         }
@@ -91,8 +102,8 @@ def stored_signatures(path: Path | None) -> Iterator[StoredSignatures]:
 
     Raises OSError if the file cannot be used.
     """
-    with closing(_opened(path)) as connection:
-        yield StoredSignatures(connection)
+    with closing(_opened(path)) as connection, ThreadPoolExecutor(1, "signatures") as thread:
+        yield StoredSignatures(connection, thread)
 
 
 def _opened(path: Path | None) -> sqlite3.Connection:
@@ -100,8 +111,10 @@ def _opened(path: Path | None) -> sqlite3.Connection:
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o600)
-        # Each statement commits by itself.
-        connection = sqlite3.connect(path or ":memory:", timeout=_LOCKED_S, isolation_level=None)
+        # Each statement commits by itself. It is used in a thread of its own.
+        connection = sqlite3.connect(
+            path or ":memory:", timeout=_LOCKED_S, isolation_level=None, check_same_thread=False
+        )
         # What the process has written survives its death; only a power cut may lose the last.
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")

@@ -4,7 +4,9 @@ import asyncio
 import json
 import sqlite3
 import stat
-from contextlib import ExitStack, closing
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,14 @@ def make_body(*, timestamp: str = str(NOW), nonce: str = "n1", **changes: Any) -
         "Detail": {"DriveId": "drive-1", "Status": 2},
     }
     return json.dumps(callback | changes).encode()
+
+
+@contextmanager
+def remembering(path: Path | str) -> Iterator[tuple[sqlite3.Connection, StoredSignatures]]:
+    """Signatures in a database, and the connection to it, which may be given trouble."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    with closing(connection), ThreadPoolExecutor(1) as thread:
+        yield connection, StoredSignatures(connection, thread)
 
 
 def make_verifier(path: Path | None = None) -> CallbackVerifier:
@@ -235,9 +245,8 @@ def test_signatures_that_are_stale_are_forgotten(tmp_path: Path) -> None:
 def test_a_signature_that_cannot_be_written_is_remembered_meanwhile(tmp_path: Path) -> None:
     path = tmp_path / "signatures.sqlite3"
     verify(make_verifier(path), make_body())
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+    with remembering(path) as (connection, seen):
         connection.execute("PRAGMA query_only = ON")
-        seen = StoredSignatures(connection)
         verifier = CallbackVerifier(app_id=APP_ID, secrets=[SECRET], seen=seen)
         assert refusal(verifier, make_body(TaskId="task-2")) is Refusal.REPLAYED
         for _ in "once", "again":
@@ -247,10 +256,9 @@ def test_a_signature_that_cannot_be_written_is_remembered_meanwhile(tmp_path: Pa
 
 @pytest.mark.parametrize("is_closed", [True, False], ids=["closed", "without a table"])
 def test_while_signatures_cannot_be_read_every_callback_may_be_a_replay(is_closed: bool) -> None:
-    with closing(sqlite3.connect(":memory:")) as connection:
+    with remembering(":memory:") as (connection, seen):
         if is_closed:
             connection.close()
-        seen = StoredSignatures(connection)
         verifier = CallbackVerifier(app_id=APP_ID, secrets=[SECRET], seen=seen)
         with pytest.raises(ServiceError) as caught:
             verify(verifier, make_body())
