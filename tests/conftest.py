@@ -13,6 +13,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+import structlog
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
@@ -76,6 +77,17 @@ def has_room(folder: Path) -> bool:
         and not os.statvfs(folder).f_flag & os.ST_NOEXEC
     )
 
+
+# Where rich is installed, structlog draws tracebacks in frames, with all variables. Each takes
+# longer than most tests, and is read only if one fails.
+structlog.configure(
+    processors=[
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(
+            colors=False, exception_formatter=structlog.dev.plain_traceback
+        ),
+    ]
+)
 
 # A busy machine is no reason to fail.
 hypothesis.settings.register_profile("untimed", deadline=None)
