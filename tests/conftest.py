@@ -62,6 +62,9 @@ LATER = 0.3
 # a third of the time.
 gc.disable()
 
+GARBAGE = 10_000
+"""The new objects after which it is looked for; by default 700."""
+
 # What tests write need not outlive them: in memory, nobody waits for a disk. The processes that
 # tests start write where TMPDIR says.
 MEMORY = Path("/dev/shm")
@@ -294,8 +297,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Look for garbage from now on, in what the tests make."""
+    """Look for garbage from now on, in what the tests make.
+
+    Not as often as by default: each test makes applications and servers whose parts all stay until
+    its end.
+    """
     gc.freeze()
+    gc.set_threshold(GARBAGE)
     gc.enable()
 
 
