@@ -21,9 +21,8 @@ from services.speech.settings import PERSONAS
 from services.task.settings import DatabaseSettings
 from services.task.storage import migrated
 from tests.support.collector import Collector, collecting
-from tests.support.origins import FRAMED, SITE
 from tests.support.postgres import PostgresServer, postgres_server
-from tests.support.stack import Stack, running_stack
+from tests.support.stack import Stack
 
 TEST_PERSONAS = Path(__file__).parent / "data" / "personas"
 SHARING_FOLDERS = ("browser", "e2e", "examples", "models")
@@ -203,42 +202,6 @@ def journal(request: pytest.FixtureRequest) -> dict[str, str]:
         return {}
     server: PostgresServer = request.getfixturevalue("postgres_database")
     return {"TASK_DATABASE": server.url}
-
-
-@pytest.fixture(scope="session")
-def has_tls() -> bool:
-    """Whether the stack's services have TLS between them, as in the compose file."""
-    return True
-
-
-@pytest.fixture(scope="session")
-def stack(
-    portal: BlockingPortal,
-    collector: Collector,
-    personas: Path,
-    journal: dict[str, str],
-    has_tls: bool,
-    pytestconfig: pytest.Config,
-) -> Iterator[Stack]:
-    """All processes with the small real models, started once and shared.
-
-    A test leaves them as it found them; one that kills a process runs a stack of its own.
-    """
-    traced = {
-        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
-        "OTEL_BSP_SCHEDULE_DELAY": "200",
-    }
-    env = {name: traced for name in ("gateway", "task", "speech", "avatar")}
-    # What is asked of nobody in particular is answered by who says little.
-    own = {"SPEECH_PERSONAS": str(personas), "SPEECH_DEFAULT_PERSONA": "terse"}
-    env["speech"] = traced | own
-    env["task"] = traced | journal
-    env["gateway"] = traced | {"GATEWAY_ALLOWED_ORIGINS": f"{SITE},{FRAMED}"}
-    running = running_stack(
-        env=env, is_unfaithful=pytestconfig.getoption("unfaithful"), has_tls=has_tls
-    )
-    with portal.wrap_async_context_manager(running) as started:
-        yield started
 
 
 def folder_of(nodeid: str) -> str:

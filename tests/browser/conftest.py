@@ -14,7 +14,7 @@ from tests.support.recorded_voice import recorded_voice
 from tests.support.stack import Stack, running_stack
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     """It lives in the session's loop, so the tests of this folder run there."""
     async with Browser.launched() as launched:
@@ -31,7 +31,7 @@ async def stack_of_calls(personas: Path) -> AsyncIterator[Stack]:
             yield up
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(portal: BlockingPortal, personas: Path) -> Iterator[Stack]:
     """The processes, shared by all tests of this folder, each of which leaves them as they were."""
     with portal.wrap_async_context_manager(stack_of_calls(personas)) as started:

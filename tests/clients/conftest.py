@@ -1,17 +1,22 @@
 """What the clients in other languages are tried against: a running stack, and a spoken question.
 
-`stack` is that of tests/conftest.py: `stack.gateway_url` and `stack.api_key` for HTTP,
-`stack.target("speech")` and `stack.service_token` for gRPC, `await stack.restart("speech")`.
+Of `stack`, `stack.gateway_url` and `stack.api_key` are for HTTP, `stack.target("speech")` and
+`stack.service_token` for gRPC; `await stack.restart("speech")` starts a process again.
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from anyio.from_thread import BlockingPortal
 
 from tests.clients.toolchains import TOOLCHAINS
+from tests.support.collector import Collector
 from tests.support.compose import ROOT
+from tests.support.stack import Stack
+from tests.support.whole_stack import whole_stack
 
 RECORDINGS = ROOT / "tests" / "data" / "speech"
 QUESTION = "en_kokoro_bf_emma_3.wav"
@@ -44,9 +49,13 @@ def question() -> Question:
 
 
 @pytest.fixture(scope="session")
-def has_tls() -> bool:
-    """No: the clients of gRPC have no certificates."""
-    return False
+def stack(
+    portal: BlockingPortal, collector: Collector, personas: Path, journal: dict[str, str]
+) -> Iterator[Stack]:
+    """The processes, without TLS: the clients of gRPC have no certificates."""
+    running = whole_stack(collector=collector, personas=personas, journal=journal, has_tls=False)
+    with portal.wrap_async_context_manager(running) as started:
+        yield started
 
 
 @pytest.fixture(scope="session", autouse=True)

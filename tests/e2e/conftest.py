@@ -1,16 +1,39 @@
-"""Clients of the running stack."""
+"""Clients of the running stack, which all tests of this folder share."""
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import grpc
 import httpx
 import pytest
+from anyio.from_thread import BlockingPortal
 
 from services.runtime.callers.requests import Metadata
+from tests.support.collector import Collector
 from tests.support.stack import Stack
+from tests.support.whole_stack import whole_stack
 
 API = "/api/digital-human"
+
+
+@pytest.fixture(scope="package")
+def stack(
+    portal: BlockingPortal,
+    collector: Collector,
+    personas: Path,
+    journal: dict[str, str],
+    pytestconfig: pytest.Config,
+) -> Iterator[Stack]:
+    """The processes, shared by all tests of this folder."""
+    running = whole_stack(
+        collector=collector,
+        personas=personas,
+        journal=journal,
+        is_unfaithful=pytestconfig.getoption("unfaithful"),
+    )
+    with portal.wrap_async_context_manager(running) as started:
+        yield started
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ async def stack_of_examples(personas: Path) -> AsyncIterator[Stack]:
         yield up
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(portal: BlockingPortal, personas: Path) -> Iterator[Stack]:
     """The processes, shared by all tests of this folder."""
     for file in PERSONAS.glob("*.toml"):
