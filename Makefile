@@ -131,7 +131,7 @@ protos-bundle: $(DEPENDENCIES) ## Pack the protos for other languages: dist/parl
 	@$(BIN)/python -m tools.protos_bundle
 
 .PHONY: web
-web: $(INSTALLED) ## Rebuild what browsers load: clients/js from OpenAPI, gateway/web/dist, the widget in it
+web: $(INSTALLED) ## Rebuild OpenAPI and what browsers load: clients/js from it, gateway/web/dist, the widget in it
 	$(BIN)/python -m tools.openapi
 	npm --prefix clients ci
 	npm --prefix clients run --workspace js contract

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-import anyio.lowlevel
 from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -14,7 +13,6 @@ from gateway.backend.catalogue import Catalogue
 from gateway.backend.directory import StoredCredentials
 from gateway.backend.services import Backend
 from gateway.contract.content_type import media_kind
-from gateway.contract.openapi import install_openapi
 from gateway.contract.preferences import CreateAnswer, TalkAnswer
 from gateway.contract.problems import install_problems
 from gateway.decoding.decoder import AudioLimits, Decoder
@@ -30,7 +28,7 @@ from gateway.routes.callbacks import CallbackRoutes
 from gateway.routes.config import ConfigRoutes, Deployment
 from gateway.routes.history import HistoryRoutes
 from gateway.routes.keys import KeyRoutes
-from gateway.routes.pages import OPENAPI_PATH, Pages
+from gateway.routes.pages import Pages
 from gateway.routes.people import PeopleRoutes
 from gateway.routes.probes import ProbeRoutes
 from gateway.routes.talk import TalkRoutes
@@ -101,7 +99,7 @@ def create_app(
         title="Parley",
         version=VERSION,
         description=DESCRIPTION,
-        # Its own route would describe the application in the event loop.
+        # The description is a file.
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
@@ -113,17 +111,9 @@ def create_app(
     for router in _routers(backend, decoder, options, rate, drain):
         # `include_router` would build each route again, with the first request that looks for it.
         app.router.routes.extend(router.routes)
-    install_openapi(app, path=OPENAPI_PATH, needs_key=not options.access.is_open)
-    Pages(title=app.title).install(app)
+    Pages(title=app.title, needs_key=not options.access.is_open).install(app)
     install_problems(app)
     return app
-
-
-async def warm_up(app: FastAPI) -> None:
-    """Do what the application would do with its first requests, while all others wait."""
-    app.openapi()
-    # Loads what anyio needs with this kind of loop.
-    await anyio.lowlevel.checkpoint()
 
 
 def _routers(

@@ -3,11 +3,12 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import anyio.lowlevel
 import structlog
 
 from gateway.access.published_keys import published_keys
 from gateway.access.users import SignedUsers
-from gateway.app import GatewayOptions, create_app, warm_up
+from gateway.app import GatewayOptions, create_app
 from gateway.backend.services import Targets, connecting
 from gateway.decoding.decoder import decoding
 from gateway.middleware.access import AccessRules
@@ -55,7 +56,8 @@ async def serve() -> None:
             app = create_app(
                 backend=backend, decoder=decoder, options=options, users=users, drain=drain
             )
-            await warm_up(app)
+            # Loads what anyio needs with this kind of loop; the first request would wait for it.
+            await anyio.lowlevel.checkpoint()
             async with (
                 metrics_served(settings.metrics_host, settings.metrics_port),
                 serving(

@@ -1,22 +1,18 @@
-"""The OpenAPI document: what FastAPI cannot infer from the handlers' signatures."""
+"""The OpenAPI document, and what handlers add to it that FastAPI cannot infer from signatures."""
 
-import asyncio
+import json
 from functools import cache
-from threading import Lock
+from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
-from pydantic import BaseModel
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse
 
-from gateway.contract import bodies, events, models, problems, turn_models
+from gateway.contract import bodies, models, problems, turn_models
 from gateway.contract.json_model import JsonModel
 from services.runtime.failures.reasons import RULES, Reason
 
-# What the bundled Swagger UI reads.
-OPENAPI_VERSION = "3.0.3"
+# `make web` writes it: to describe the handlers takes 0.2 s, too long for a start or for callers.
+DOCUMENT = Path(__file__).with_name("openapi.json")
 REF = "#/components/schemas/{model}"
 ALWAYS = (
     Reason.INVALID_REQUEST,
@@ -29,30 +25,21 @@ ALWAYS = (
     Reason.DEADLINE_EXCEEDED,
     Reason.INTERNAL,
 )
-SECURITY_SCHEMES = {
-    "bearer": {"type": "http", "scheme": "bearer"},
-    "apiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
-}
-# What handlers read or write by themselves: bodies, answers, and the events of lines and streams.
-EXTRA_MODELS: tuple[type[BaseModel], ...] = (
-    models.Problem,
-    bodies.TalkBody,
-    turn_models.TurnAnswer,
-    events.LineMessage,
-    events.TurnEvent,
-    events.TaskEvent,
-)
 
 
 def _ref(model: type[JsonModel]) -> dict[str, str]:
     return {"$ref": REF.format(model=model.__name__)}
 
 
+_FIELDS: dict[str, dict[str, Any]] = bodies.TalkBody.model_json_schema()["properties"]
+
+
 def _field(name: str) -> dict[str, Any]:
     """Return the schema of a question's field, which is the same in a form and in a query."""
-    described: dict[str, Any] = bodies.TalkBody.model_json_schema()["properties"][name]
     # A text cannot be null.
-    return {key: value for key, value in described.items() if key not in ("nullable", "default")}
+    return {
+        key: value for key, value in _FIELDS[name].items() if key not in ("nullable", "default")
+    }
 
 
 _RECORDINGS = "wav, webm, ogg, mp3, m4a, flac, caf, aiff, pcm"
@@ -138,77 +125,10 @@ def turn_answers(*reasons: Reason) -> dict[int | str, dict[str, Any]]:
     return {200: spoken, 202: early, **failures(*common, *reasons)}
 
 
-def install_openapi(app: FastAPI, *, path: str, needs_key: bool) -> None:
-    """Have the application describe itself at a path, in the version that Swagger UI reads."""
-    describing = Lock()
-
-    def describe() -> dict[str, Any]:
-        with describing:
-            if app.openapi_schema is None:
-                app.openapi_schema = _describe(app, needs_key)
-            return app.openapi_schema
-
-    @cache
-    def document() -> bytes:
-        return bytes(JSONResponse(describe()).body)
-
-    async def serve(request: Request) -> Response:
-        # A gateway that has not described itself yet takes a quarter of a second, in which others
-        # are served.
-        return Response(await asyncio.to_thread(document), media_type="application/json")
-
-    app.openapi = describe  # type: ignore[method-assign]  # FastAPI's documented way
-    app.add_route(path, serve, methods=["GET"], include_in_schema=False)
-
-
-def _describe(app: FastAPI, needs_key: bool) -> dict[str, Any]:
-    described = get_openapi(
-        title=app.title,
-        version=app.version,
-        description=app.description,
-        routes=app.routes,
-        openapi_version=OPENAPI_VERSION,
-    )
-    schemas = described["components"]["schemas"]
-    _add_models(schemas)
-    for name in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(name, None)
-    for path in described["paths"].values():
-        for operation in path.values():
-            # Violations are answered with 400.
-            operation["responses"].pop("422", None)
-    if needs_key:
-        described["components"]["securitySchemes"] = SECURITY_SCHEMES
-        described["security"] = [{name: []} for name in SECURITY_SCHEMES]
-    simplified: dict[str, Any] = _simplified(described)
-    return simplified
-
-
-def _add_models(schemas: dict[str, Any]) -> None:
-    for model in EXTRA_MODELS:
-        schema = model.model_json_schema(ref_template=REF, mode="serialization")
-        found = {**schema.pop("$defs", {}), model.__name__: schema}
-        for name, each in found.items():
-            schemas.setdefault(name, each)
-
-
-def _simplified(node: Any) -> Any:
-    """Return a description without what OpenAPI 3.0 lacks: null types, const, examples."""
-    if isinstance(node, list):
-        return [_simplified(each) for each in node]
-    if not isinstance(node, dict):
-        return node
-    simple = {name: _simplified(value) for name, value in node.items()}
-    match simple:
-        case {"anyOf": [only, {"type": "null"}]}:
-            # Members that are null here are left out of the JSON.
-            simple.pop("anyOf")
-            simple.pop("default", None)
-            simple = only | simple
-        case {"const": value}:
-            simple.pop("const")
-            simple["enum"] = [value]
-        case {"examples": [example, *_]}:
-            simple.pop("examples")
-            simple["example"] = example
-    return simple
+@cache
+def document(*, needs_key: bool) -> bytes:
+    """Return the document; where no key is needed, it tells of none."""
+    described = json.loads(DOCUMENT.read_bytes())
+    if not needs_key:
+        del described["security"], described["components"]["securitySchemes"]
+    return bytes(JSONResponse(described).body)

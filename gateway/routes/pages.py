@@ -13,6 +13,8 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 from swagger_ui_bundle import swagger_ui_path
 
+from gateway.contract.openapi import document
+
 BUILT = Path(__file__).parents[1] / "web" / "dist"
 OPENAPI_PATH = "/openapi.json"
 # All code, styles and fonts come from here. Portraits, WHEP and the vendor's signalling come from
@@ -85,12 +87,14 @@ class _Widget(StaticFiles):
 class Pages:
     """Serves the pages; all that they load comes from here."""
 
-    def __init__(self, *, title: str) -> None:
+    def __init__(self, *, title: str, needs_key: bool) -> None:
         self._title = title
+        self._needs_key = needs_key
 
     def install(self, app: FastAPI) -> None:
         """Add the pages to the application."""
         app.add_route("/", self.home, methods=["GET"], include_in_schema=False)
+        app.add_route(OPENAPI_PATH, self.openapi, methods=["GET"], include_in_schema=False)
         app.add_route("/docs", self.docs, methods=["GET"], include_in_schema=False)
         app.mount("/docs", StaticFiles(directory=swagger_ui_path), name="docs")
         app.mount("/web", _Assets(directory=BUILT), name="web")
@@ -99,6 +103,10 @@ class Pages:
     async def home(self, request: Request) -> Response:
         """Return the client."""
         return FileResponse(BUILT / "index.html", headers=PAGE_HEADERS)
+
+    async def openapi(self, request: Request) -> Response:
+        """Return the API's description for programs."""
+        return Response(document(needs_key=self._needs_key), media_type="application/json")
 
     async def docs(self, request: Request) -> HTMLResponse:
         """Return the API's description for people."""

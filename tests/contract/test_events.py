@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -10,6 +11,7 @@ from digitalhuman.conversation.v1 import conversation_pb2 as pb
 from digitalhuman.task.v1 import task_pb2
 from gateway.contract.conversation_events import ConversationEvent
 from gateway.contract.event_wire import from_conversation_event
+from gateway.contract.openapi import DOCUMENT
 from services.runtime.failures.errors import ServiceError
 from services.runtime.failures.reasons import Reason
 from services.speech.conversation import events
@@ -20,11 +22,11 @@ from services.speech.playback.ports import Playback, PlaybackMethod
 from services.speech.ports.chat import ToolCall
 from services.speech.tools.calls import CallOutcome
 from tests.support.task_calls import append, create_streaming, serving_tasks
-from tools.openapi import DOCUMENT
 
+ROOT = Path(__file__).parents[2]
 CASES = [field.name for field in pb.ConversationEvent.DESCRIPTOR.oneofs_by_name["event"].fields]
 CARRIERS = ("LineMessage", "TurnEvent", "TaskEvent")
-PAGE_TYPES = DOCUMENT.parent / "src" / "contract.gen.ts"
+PAGE_TYPES = ROOT / "clients" / "js" / "src" / "contract.gen.ts"
 
 LEDGER = LedgerSummary(
     produced_s=1.0,
