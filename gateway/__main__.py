@@ -1,19 +1,24 @@
 """`python -m gateway`: the gateway as a process."""
 
-from functools import partial
+from collections.abc import Sequence
 
-from gateway.settings import GatewaySettings
-from services.runtime.check import settings_checked
+from services.runtime.check import Finding, settings_checked
 from services.runtime.process import run
 
 
 async def main() -> None:
-    """Serve until the process is stopped."""
-    # Half a second of imports that a check of the settings does without.
+    """Serve until a signal arrives."""
     from gateway.process import serve
 
     await serve()
 
 
+async def check() -> Sequence[Finding]:
+    """Check the settings, without loading what serves."""
+    from gateway.settings import GatewaySettings
+
+    return await settings_checked(GatewaySettings)
+
+
 if __name__ == "__main__":
-    run("gateway", main, check=partial(settings_checked, GatewaySettings))
+    run("gateway", main, check=check)

@@ -13,9 +13,9 @@ from services.runtime.clock import SteadyClock
 from services.runtime.failures.errors import ServiceError
 from services.runtime.failures.reasons import Reason
 from services.runtime.process import run
-from services.task.__main__ import main
 from services.task.domain.tasks import Clock
 from services.task.ports.storage import Storage
+from services.task.process import serve
 from services.task.settings import DatabaseSettings
 from services.task.storage import storage_of
 
@@ -70,4 +70,4 @@ async def unfaithful_storage(
 
 
 if __name__ == "__main__":
-    run("task", partial(main, unfaithful_storage))
+    run("task", partial(serve, unfaithful_storage))

@@ -1,23 +1,24 @@
 """`python -m services.avatar`: the avatar service as a process."""
 
-from functools import partial
+from collections.abc import Sequence
 
-from services.avatar.app import running
-from services.avatar.postgres.database import DatabaseError
-from services.avatar.settings import AvatarSettings
-from services.runtime.check import settings_checked
-from services.runtime.process import run, until_stopped
-from services.runtime.settings.environment import load
-from services.runtime.telemetry.logs import configure_logs
+from services.runtime.check import Finding, settings_checked
+from services.runtime.process import run
 
 
 async def main() -> None:
     """Serve until a signal arrives."""
-    settings = load(AvatarSettings)
-    configure_logs("avatar", settings)
-    async with running(settings):
-        await until_stopped()
+    from services.avatar.process import serve
+
+    await serve()
+
+
+async def check() -> Sequence[Finding]:
+    """Check the settings, without loading what serves."""
+    from services.avatar.settings import AvatarSettings
+
+    return await settings_checked(AvatarSettings)
 
 
 if __name__ == "__main__":
-    run("avatar", main, failures=(DatabaseError,), check=partial(settings_checked, AvatarSettings))
+    run("avatar", main, check=check)

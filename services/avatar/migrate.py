@@ -5,7 +5,7 @@ The service does that itself when it starts, if its role may create tables.
 
 import structlog
 
-from services.avatar.postgres.database import DatabaseError, migrated
+from services.avatar.postgres.database import migrated
 from services.avatar.settings import DatabaseSettings
 from services.runtime.process import run
 from services.runtime.settings.environment import SettingsError, load
@@ -25,4 +25,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    run("avatar", main, failures=(DatabaseError,))
+    run("avatar", main)

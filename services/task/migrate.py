@@ -7,7 +7,6 @@ database that the service does not need.
 from services.runtime.process import run
 from services.runtime.settings.environment import load
 from services.runtime.telemetry.logs import configure_logs
-from services.task.journal.database import DatabaseError
 from services.task.settings import DatabaseSettings
 from services.task.storage import migrated
 
@@ -20,4 +19,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    run("migrate", main, failures=(DatabaseError,))
+    run("migrate", main)

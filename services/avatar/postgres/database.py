@@ -9,6 +9,7 @@ import asyncpg
 import structlog
 
 from services.avatar.postgres.schema import MIGRATIONS
+from services.runtime.operator_error import OperatorError
 
 if TYPE_CHECKING:
     Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
@@ -42,7 +43,7 @@ _REFUSALS = (
 Row: TypeAlias = asyncpg.Record
 
 
-class DatabaseError(Exception):
+class DatabaseError(OperatorError):
     """The database refuses us; the message says why, without secrets."""
 
 

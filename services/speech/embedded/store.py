@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from services.runtime.operator_error import OperatorError
 from services.speech.embedded.digest import file_sha256
 from services.speech.embedded.manifest import Manifest, Model, ModelFile
 from services.speech.embedded.sources import Source, SourceError
@@ -16,7 +17,7 @@ from services.speech.embedded.sources import Source, SourceError
 _DISK_MARGIN = 128 << 20
 
 
-class ModelStoreError(Exception):
+class ModelStoreError(OperatorError):
     """The store cannot do what was asked; the message is written for people."""
 
 

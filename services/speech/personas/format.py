@@ -21,6 +21,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from services.runtime.operator_error import OperatorError
 from services.runtime.settings.tables import StrictTable, place_of, rule_of, unknown
 from services.speech.listening.rules import ListeningRules
 from services.speech.personas import variables
@@ -60,7 +61,7 @@ class Grounding(StrEnum):
     """Nothing: the model's words are spoken unchecked."""
 
 
-class PersonaError(Exception):
+class PersonaError(OperatorError):
     """A persona file is invalid; each of its `faults` names the file, the field and the rule."""
 
     def __init__(self, *faults: str) -> None:

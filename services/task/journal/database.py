@@ -3,12 +3,13 @@
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Protocol, TypeAlias, TypeVar
 
+from services.runtime.operator_error import OperatorError
 from services.task.journal.rows import Row, SqlValue
 
 T = TypeVar("T")
 
 
-class DatabaseError(Exception):
+class DatabaseError(OperatorError):
     """The database cannot be opened; the message says why, without secrets."""
 
 

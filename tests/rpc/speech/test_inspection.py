@@ -15,10 +15,10 @@ import structlog
 from riva.proto.riva_tts_pb2 import RivaSynthesisConfigRequest, RivaSynthesisConfigResponse
 from services.runtime.check import Finding, Verdict, tell
 from services.runtime.settings.environment import load
-from services.speech.__main__ import read_personas
 from services.speech.inspection import inspect
 from services.speech.ports.errors import ProviderError
 from services.speech.ports.synthesis import Voice
+from services.speech.process import read_personas
 from services.speech.profiles.choice import choose_profiles
 from services.speech.provider_settings import VendorSettings
 from services.speech.providers.round_trips import PATIENCE

@@ -1,4 +1,4 @@
-"""What all processes do: arguments, and garbage collected in small parts."""
+"""What all processes do: a light start, arguments, and garbage collected in small parts."""
 
 import subprocess
 import sys
@@ -61,6 +61,39 @@ async def main():
 asyncio.run(main())
 """
 
+LOADING = """
+from services.runtime.process import run
+
+async def main():
+    import gc
+    import sys
+    collected = []
+    gc.callbacks.append(lambda phase, info: collected.append(phase))
+    import httpx
+    import services.task.app
+    print(collected)
+    print([name for name in ("click", "httpx._main", "pygments", "rich") if sys.modules.get(name)])
+
+run("task", main)
+"""
+
+WAITING = """
+import asyncio
+import gc
+from services.runtime.process import run, until_stopped
+
+USUAL = gc.get_threshold()
+
+async def main():
+    stopping = asyncio.create_task(until_stopped())
+    while gc.get_threshold()[0] > 10 * USUAL[0]:
+        await asyncio.sleep(0)
+    print(gc.get_threshold()[1] == USUAL[1])
+    stopping.cancel()
+
+run("task", main)
+"""
+
 
 def printed_by(program: str) -> str:
     """Run a program of its own, and return what it prints."""
@@ -76,6 +109,14 @@ def printed_by(program: str) -> str:
 
 def test_garbage_is_collected_before_what_is_left_is_spared() -> None:
     assert printed_by(READY) == "None True False\n"
+
+
+def test_a_start_looks_for_no_garbage_and_loads_nothing_to_draw_with() -> None:
+    assert printed_by(LOADING) == "[]\n[]\n"
+
+
+def test_a_process_that_is_ready_collects_garbage_as_usual() -> None:
+    assert printed_by(WAITING) == "True\n"
 
 
 def test_garbage_is_collected_between_the_turns_of_the_loop_unless_there_is_much() -> None:
