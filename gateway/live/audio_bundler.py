@@ -1,13 +1,10 @@
 """Bundles the small messages of a microphone into fewer, without delaying what matters."""
 
 import asyncio
-import math
 from collections.abc import Callable
 
-import numpy as np
-
 from gateway.decoding.decoder import RATE_HERTZ
-from services.runtime.pcm import byte_count, duration_s
+from services.runtime.pcm import byte_count, duration_s, root_mean_square
 
 ONSET_BYTES = byte_count(0.12, RATE_HERTZ)
 BUNDLE_BYTES = byte_count(0.2, RATE_HERTZ)
@@ -39,8 +36,6 @@ UNFINISHED_BYTES = byte_count(1.5, RATE_HERTZ)
 
 WORDS_BYTES = byte_count(1.0, RATE_HERTZ)
 """After this much quiet, a recognizer has returned all the words before it."""
-
-_PCM16 = np.dtype("<i2")
 
 
 class AudioBundler:
@@ -107,8 +102,7 @@ class AudioBundler:
     def _measure(self) -> None:
         """Classify the audio since the last time as loud or quiet."""
         span_bytes, self._unmeasured_bytes = self._unmeasured_bytes, 0
-        samples = np.frombuffer(self._held[-span_bytes:], _PCM16).astype(np.float32)
-        level = math.sqrt(np.dot(samples, samples) / len(samples))
+        level = root_mean_square(self._held[-span_bytes:])
         growth = FLOOR_GROWTH ** duration_s(span_bytes, RATE_HERTZ)
         self._floor = max(QUIETEST, min(level, self._floor * growth))
         if level > LOUD_FACTOR * self._floor:
