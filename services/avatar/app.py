@@ -15,11 +15,6 @@ from services.avatar.drives import draining, running_drives
 from services.avatar.other_replicas import OtherReplicas, to_other_replicas
 from services.avatar.pacing import running_clock
 from services.avatar.ports import Claims
-from services.avatar.postgres.claims import PostgresClaims
-from services.avatar.postgres.database import opened
-from services.avatar.postgres.limits import PostgresRateLimits
-from services.avatar.postgres.replays import SharedSignatures
-from services.avatar.postgres.replica import alive
 from services.avatar.servicer import AvatarServicer
 from services.avatar.settings import AvatarSettings
 from services.avatar.vendor.api import CloudApi
@@ -137,6 +132,13 @@ async def _agreement(settings: AvatarSettings, others: OtherReplicas) -> AsyncIt
 async def _shared(
     location: SecretStr, settings: AvatarSettings, others: OtherReplicas, signatures: SeenSignatures
 ) -> AsyncIterator[_Agreement]:
+    # The database's driver takes 20 ms of a start.
+    from services.avatar.postgres.claims import PostgresClaims
+    from services.avatar.postgres.database import opened
+    from services.avatar.postgres.limits import PostgresRateLimits
+    from services.avatar.postgres.replays import SharedSignatures
+    from services.avatar.postgres.replica import alive
+
     async with (
         opened(location.get_secret_value(), connections=settings.database_pool) as database,
         alive(database, address=settings.resolved_address) as replica,

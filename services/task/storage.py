@@ -8,9 +8,6 @@ from typing import TypeAlias
 from services.runtime.clock import SteadyClock
 from services.task.domain.tasks import Clock
 from services.task.ports.storage import Storage
-from services.task.postgres.database import connected
-from services.task.postgres.schema import migrate
-from services.task.postgres.storage import postgres_storage
 from services.task.settings import DatabaseSettings
 from services.task.sqlite.database import opened
 from services.task.sqlite.storage import sqlite_storage
@@ -25,6 +22,9 @@ def storage_of(
 ) -> AbstractAsyncContextManager[Storage]:
     """Return the storage to open; `clock` gives the time of `steady`. It raises DatabaseError."""
     if url := settings.database_url:
+        # Its driver takes 20 ms of a start.
+        from services.task.postgres.storage import postgres_storage
+
         listen_url = settings.database_listen
         return postgres_storage(
             url,
@@ -38,6 +38,9 @@ def storage_of(
 async def migrated(settings: DatabaseSettings) -> None:
     """Bring the database up to date. Raises DatabaseError."""
     if url := settings.database_url:
+        from services.task.postgres.database import connected
+        from services.task.postgres.schema import migrate
+
         async with connected(url) as connection:
             await migrate(connection)
         return
