@@ -1,4 +1,4 @@
-"""`python -m engine.workers.process FD`: one worker, connected to its front by the socket FD."""
+"""One worker, connected to its front by a socket."""
 
 import asyncio
 import signal
@@ -13,6 +13,7 @@ import uvloop
 from engine.app import serving, voice_of
 from engine.clock import SystemClock
 from engine.contract.faults import Faults
+from engine.light_start import end_start
 from engine.logs import configure_logs
 from engine.routes.api import Unlimited
 from engine.routes.door import OpenDoor
@@ -92,6 +93,7 @@ async def _serve(
         ) as engine,
     ):
         port = urlsplit(engine.base_url).port or 0
+        end_start()
         line.report(Ready(port=port, drive_port=engine.drive_port))
         closed = asyncio.create_task(reader.read())
         while not closed.done():
@@ -106,7 +108,3 @@ def main() -> None:
         signal.signal(name, signal.SIG_IGN)
     with socket.socket(fileno=int(sys.argv[1])) as link:
         uvloop.run(work(link))
-
-
-if __name__ == "__main__":
-    main()

@@ -190,7 +190,7 @@ async def _linked_process() -> AsyncIterator[
     ours, theirs = socket.socketpair()
     with theirs:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "engine.workers.process", str(theirs.fileno())),
+            *(sys.executable, "-m", "engine.workers", str(theirs.fileno())),
             stdin=DEVNULL,
             pass_fds=[theirs.fileno()],
             start_new_session=True,
