@@ -84,7 +84,9 @@ async def until_stopped() -> None:
 
     What exists at that point stays, so garbage collection need not visit models and code.
     """
-    _spare_what_exists()
+    # What is garbage by now would be spared too.
+    gc.collect()
+    spare_what_exists()
     collecting = asyncio.create_task(_collect_in_small_parts())
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
@@ -99,9 +101,8 @@ async def until_stopped() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
-def _spare_what_exists() -> None:
-    # What is garbage by now would be frozen too.
-    gc.collect()
+def spare_what_exists() -> None:
+    """Never look for garbage in what exists by now, such as all that was loaded: it stays."""
     gc.freeze()
     # The interpreter puts a whole collection off until a quarter of what it found last time is new:
     # now it finds nothing, as the rest is frozen.

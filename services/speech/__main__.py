@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 
 from services.runtime.check import Finding
-from services.runtime.process import run
+from services.runtime.process import run, spare_what_exists
 
 
 async def main() -> None:
     """Serve until a signal arrives."""
     from services.speech.process import serve
 
+    spare_what_exists()
     await serve()
 
 
