@@ -61,10 +61,10 @@ def run(
 
 
 def _start_light() -> None:
-    """Do without what takes a fifth of a start: garbage collections, and drawing on terminals."""
+    """Do without what takes a fifth of a start: garbage collections, and what nothing here uses."""
     gc.set_threshold(MADE_BY_A_START)
-    for name in ("rich", "httpx._main"):
-        # As if they were not installed, for which structlog and httpx provide.
+    for name in ("rich", "httpx._main", "pydantic.v1"):
+        # As if they were not installed, for which structlog, httpx and FastAPI provide.
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]
 
 
