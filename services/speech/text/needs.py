@@ -100,13 +100,13 @@ def _class(members: Any, flags: int) -> Characters:
         if kind is sre.NEGATE:
             is_negated = True
         elif kind is sre.LITERAL:
-            found |= _set(chr(content))
+            found |= 1 << min(content, _OTHERS)
         elif kind is sre.RANGE:
             first, last = (min(each, _OTHERS) for each in content)
             found |= (1 << last + 1) - (1 << first)
         else:
             found |= _BY_CATEGORY[content]
-    if flags & re.IGNORECASE:
+    if flags & sre.SRE_FLAG_IGNORECASE:
         letters = (each for each in string.ascii_letters if found & _set(each))
         found |= _set("".join(letters).swapcase())
     return ANY & ~found | 1 << _OTHERS if is_negated else found
