@@ -95,10 +95,16 @@ async def _serve(
         port = urlsplit(engine.base_url).port or 0
         end_start()
         line.report(Ready(port=port, drive_port=engine.drive_port))
-        closed = asyncio.create_task(reader.read())
+        closed = asyncio.create_task(_closed(reader))
         while not closed.done():
             line.report(WorkerHealth(figures=engine.health()))
             await asyncio.wait((closed,), timeout=HEALTH_EVERY_S)
+
+
+async def _closed(reader: asyncio.StreamReader) -> None:
+    """Return once the front has closed the connection, or was killed before it had read all."""
+    with suppress(OSError):
+        await reader.read()
 
 
 def main() -> None:

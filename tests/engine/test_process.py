@@ -13,6 +13,7 @@ import pytest
 
 from engine.app import running
 from engine.settings import EngineSettings, SettingsError, read_settings
+from engine.workers.process import HEALTH_EVERY_S
 from tests.support.processes import await_end
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -170,8 +171,8 @@ async def test_a_check_says_what_is_wrong_with_the_settings_and_serves_nothing()
     assert {each["verdict"] for each in found} == {"problem"}
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGKILL"])
-async def test_workers_end_with_their_front(name: str) -> None:
+@pytest.mark.parametrize("names", [["SIGTERM"], ["SIGKILL"], ["SIGSTOP", "SIGKILL"]], ids="-".join)
+async def test_workers_end_with_their_front(names: list[str]) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -186,10 +187,14 @@ async def test_workers_end_with_their_front(name: str) -> None:
         async with httpx.AsyncClient(base_url=ready["base_url"], timeout=30) as http:
             workers = (await http.get("/healthz")).json()["workers"]
         assert len(workers) == 2
-        process.send_signal(getattr(signal, name))
+        for name in names:
+            process.send_signal(getattr(signal, name))
+            if name == "SIGSTOP":
+                # There are reports that nobody will have read.
+                await asyncio.sleep(2 * HEALTH_EVERY_S)
         # All have the same stderr, but a process closes its files a little before it has ended.
         told = [json.loads(line)["event"] for line in (await process.stderr.read()).splitlines()]
-        assert ("engine stopping" in told) == (name == "SIGTERM")
+        assert ("engine stopping" in told) == (names == ["SIGTERM"])
         for worker in workers:
             await await_end(worker["pid"])
-        assert await process.wait() == (0 if name == "SIGTERM" else -signal.SIGKILL)
+        assert await process.wait() == (0 if names == ["SIGTERM"] else -signal.SIGKILL)
