@@ -147,13 +147,19 @@ async def speech_service(
         yield service
 
 
+ENDS_WITHIN_S = 20.0
+"""How long the end of a call may take to be read."""
+
+
 @asynccontextmanager
 async def replica_beside(rig: SpeechRig, script: Script | None = None) -> AsyncIterator[SpeechRig]:
     """Another replica of a rig's speech service, with providers of its own."""
     script = script or Script()
     # Its client stays until the service has come to its end.
     async with AsyncExitStack() as client, speech_service(script, rig.neighbours_address) as up:
-        channel = await client.enter_async_context(grpc.aio.insecure_channel(up.address))
+        channel = grpc.aio.insecure_channel(up.address)
+        # Or a call whose end has not been read yet would seem to be cancelled by its caller.
+        client.push_async_callback(channel.close, grace=ENDS_WITHIN_S)
         yield SpeechRig(
             stub=speech_pb2_grpc.SpeechServiceStub(channel),
             address=up.address,
