@@ -172,6 +172,9 @@ class GatewaySettings(LinkSettings):
     def _check_named(cls, name: str, info: ValidationInfo) -> str:
         if info.data.get("jwks") and not name:
             raise ValueError("must be set when GATEWAY_JWKS is")
+        if name and info.data.get("jwks") == "":
+            # Whoever forgot the keys would let everybody in.
+            raise ValueError("is of no use without GATEWAY_JWKS")
         return name
 
     @field_validator("jwt_algorithms")

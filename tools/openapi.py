@@ -8,6 +8,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
+from gateway.access.principal import Clearance
+from gateway.access.routes import needed_for
 from gateway.app import GatewayOptions, create_app
 from gateway.backend.services import Targets, connecting
 from gateway.contract import bodies, events, models, turn_models
@@ -58,10 +60,12 @@ def _describe(app: FastAPI) -> dict[str, Any]:
     _add_models(schemas)
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    for path in described["paths"].values():
-        for operation in path.values():
+    for path, operations in described["paths"].items():
+        for method, operation in operations.items():
             # Violations are answered with 400.
             operation["responses"].pop("422", None)
+            if needed_for(method.upper(), path) is Clearance.NONE:
+                operation["security"] = []
     described["components"]["securitySchemes"] = SECURITY_SCHEMES
     described["security"] = [{name: []} for name in SECURITY_SCHEMES]
     simplified: dict[str, Any] = _simplified(described)

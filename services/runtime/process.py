@@ -17,6 +17,7 @@ from services.runtime.telemetry.tracing import tracing
 
 CANNOT_START = 1
 WRONG_SETTINGS = 2
+INTERRUPTED = 128 + signal.SIGINT
 
 WHOLE_AFTER = 2
 """After how many collections of the middle generation one of all follows; by default ten.
@@ -43,7 +44,8 @@ def run(
     """Run a process to its end, or with `--check` only its check.
 
     What serves is loaded by `main`, in which it costs less. Exits with 2 for wrong settings or
-    arguments, and with 1 for OperatorError and OSError, whose messages are for operators.
+    arguments, with 1 for OperatorError and OSError, whose messages are for operators, and with 130
+    when it is interrupted before it waits for signals, such as while it loads models.
     """
     _start_light()
     if check is not None and _is_to_check(name):
@@ -58,6 +60,8 @@ def run(
     except (OSError, OperatorError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(CANNOT_START)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
 
 
 def _start_light() -> None:

@@ -244,3 +244,9 @@ async def test_credentials_are_described_where_they_are_needed(described: dict[s
     assert guarded.pop("security") == [{"bearer": []}, {"apiKey": []}]
     assert set(guarded["components"].pop("securitySchemes")) == {"bearer", "apiKey"}
     assert guarded == described
+    needing_none = {
+        path
+        for path, operations in described["paths"].items()
+        if any(each.get("security") == [] for each in operations.values())
+    }
+    assert needing_none == {"/livez", "/readyz", "/api/callbacks/zego"}

@@ -277,6 +277,7 @@ async def test_a_page_shows_a_users_token_to_a_socket_as_a_subprotocol(
         ("GATEWAY_JWT_AUDIENCE", ""),
         ("GATEWAY_JWT_ALGORITHMS", "HS256"),
         ("GATEWAY_JWT_ALGORITHMS", "none"),
+        ("GATEWAY_JWKS", ""),
         ("GATEWAY_JWKS", "ftp://id.example/jwks"),
         ("GATEWAY_JWKS", "http://id.example/jwks"),
     ],

@@ -96,6 +96,19 @@ async def main():
 run("task", main)
 """
 
+LOADING_MODELS = """
+import asyncio
+import os
+import signal
+from services.runtime.process import run
+
+async def main():
+    os.kill(os.getpid(), signal.SIGINT)
+    await asyncio.sleep(60)
+
+run("speech", main)
+"""
+
 
 def printed_by(program: str) -> str:
     """Run a program of its own, and return what it prints."""
@@ -139,3 +152,11 @@ def test_arguments_start_nothing(argument: str, exit_code: int, said: str) -> No
     )
     assert done.returncode == exit_code
     assert said in done.stdout + done.stderr
+
+
+def test_a_process_that_is_interrupted_as_it_starts_ends_without_a_word() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", LOADING_MODELS], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode == 130
+    assert ended.stderr == ""
