@@ -11,6 +11,7 @@ import uvloop
 
 from engine.light_start import end_start
 from engine.logs import configure_logs
+from engine.refusals import reason_of
 from engine.settings import EngineSettings, SettingsError, read_settings
 
 log = structlog.get_logger()
@@ -71,13 +72,11 @@ def main() -> None:
         print(error, file=sys.stderr)
         sys.exit(2)
     configure_logs(settings)
-    refusal: BaseException | None = None
+    refusal = ""
     try:
         uvloop.run(serve(settings))
     except* OSError as group:  # such as a port in use, or a folder that cannot be written
-        refusal = group
-    while isinstance(refusal, BaseExceptionGroup):
-        refusal = refusal.exceptions[0]
-    if refusal is not None:
+        refusal = reason_of(group)
+    if refusal:
         print(f"engine: {refusal}", file=sys.stderr)
         sys.exit(1)

@@ -15,7 +15,7 @@ from engine.serving.certificate import Identity
 from engine.settings import EngineSettings
 from engine.tasks.callbacks import Notice, Notices
 from engine.workers.registry import WorkerRegistry
-from engine.workers.worker import Worker, WorkerFailed, running_worker
+from engine.workers.worker import Worker, running_worker
 
 STOP_S = 10.0
 RESTART_AFTER_S = 1.0
@@ -78,7 +78,7 @@ class Pool:
             try:
                 async with running_worker(settings, self._identity, self._clock) as worker:
                     await self._employ(place, worker, started)
-            except (WorkerFailed, OSError) as failure:
+            except OSError as failure:
                 if not started.done():
                     started.set_exception(failure)
                     return

@@ -15,6 +15,7 @@ from engine.clock import SystemClock
 from engine.contract.faults import Faults
 from engine.light_start import end_start
 from engine.logs import configure_logs
+from engine.refusals import reason_of
 from engine.routes.api import Unlimited
 from engine.routes.door import OpenDoor
 from engine.serving.certificate import Identity
@@ -25,6 +26,8 @@ from engine.workers.reports import (
     MAX_LINE_BYTES,
     Event,
     Ready,
+    Refused,
+    Report,
     WorkerHealth,
     read_settings_line,
     write_line,
@@ -49,7 +52,7 @@ class FrontLine:
         """Report a notice to the front."""
         self.report(Event.of(notice))
 
-    def report(self, report: Ready | Event | WorkerHealth) -> None:
+    def report(self, report: Report) -> None:
         """Write one report; aborts the connection, and so this process, if nobody reads."""
         if self._writer.transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
             log.error("front does not read")
@@ -67,6 +70,8 @@ async def work(link: socket.socket) -> None:
     line = FrontLine(writer)
     try:
         await _serve(settings, identity, line, reader)
+    except* OSError as group:
+        line.report(Refused(reason=reason_of(group)))
     finally:
         writer.close()
         # Flush the last notices, unless the front is gone.

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, Field, SecretStr, TypeAdapter
 
@@ -21,6 +21,13 @@ class Ready(BaseModel):
     kind: Literal["ready"] = "ready"
     port: int
     drive_port: int
+
+
+class Refused(BaseModel):
+    """The worker cannot serve, as the system refuses it something; sent instead of `Ready`."""
+
+    kind: Literal["refused"] = "refused"
+    reason: str
 
 
 class Event(BaseModel):
@@ -57,16 +64,16 @@ class WorkerHealth(BaseModel):
     figures: Mapping[str, Any]
 
 
-Report = Annotated[Ready | Event | WorkerHealth, Field(discriminator="kind")]
-_REPORT: TypeAdapter[Ready | Event | WorkerHealth] = TypeAdapter(Report)
+Report: TypeAlias = Ready | Refused | Event | WorkerHealth
+_REPORT: TypeAdapter[Report] = TypeAdapter(Annotated[Report, Field(discriminator="kind")])
 
 
-def read_report(line: bytes) -> Ready | Event | WorkerHealth:
+def read_report(line: bytes) -> Report:
     """Return a report; raises `ValueError` for anything else."""
     return _REPORT.validate_json(line)
 
 
-def write_line(report: Ready | Event | WorkerHealth) -> bytes:
+def write_line(report: Report) -> bytes:
     """Return a report as one line."""
     return report.model_dump_json().encode() + b"\n"
 

@@ -24,6 +24,7 @@ from engine.workers.reports import (
     MAX_LINE_BYTES,
     Event,
     Ready,
+    Refused,
     WorkerHealth,
     read_report,
     write_settings,
@@ -42,8 +43,8 @@ log = structlog.get_logger()
 OnNotice = Callable[["Worker", Notice], None]
 
 
-class WorkerFailed(Exception):
-    """The worker did not start serving; the message says why."""
+class WorkerFailed(OSError):
+    """A worker did not start serving; the message says why."""
 
 
 class Worker:
@@ -92,6 +93,8 @@ class Worker:
                     on_notice(self, event.notice)
                 case WorkerHealth() as health:
                     self._figures = health.figures
+                case Refused(reason=reason):
+                    log.error("worker cannot go on", pid=self.pid, reason=reason)
                 case Ready():
                     # It was the first, and comes once.
                     pass
@@ -210,7 +213,9 @@ async def _await_ready(reader: asyncio.StreamReader) -> Ready:
         async with asyncio.timeout(START_S):
             report = read_report(await reader.readline())
     except (TimeoutError, OSError, ValueError):
-        raise WorkerFailed("it did not start") from None
+        raise WorkerFailed("a worker did not start") from None
+    if isinstance(report, Refused):
+        raise WorkerFailed(f"a worker: {report.reason}")
     if not isinstance(report, Ready):
-        raise WorkerFailed("it did not start properly")
+        raise WorkerFailed("a worker did not start properly")
     return report

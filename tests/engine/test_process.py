@@ -126,6 +126,22 @@ async def test_what_the_system_refuses_is_one_line() -> None:
     assert b"Traceback" not in said
 
 
+async def test_what_the_system_refuses_a_worker_is_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        # The second worker has the port after the first one's.
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "engine"),
+            env={**os.environ, **GOOD, "ENGINE_WORKERS": "2", "ENGINE_DRIVE_PORT": str(port - 1)},
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, said = await process.communicate()
+    assert process.returncode == 1
+    assert b"engine: a worker: " in said
+    assert str(port).encode() in said
+    assert b"Traceback" not in said
+
+
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
 async def test_process_starts_and_stops_cleanly(name: str) -> None:
     process = await asyncio.create_subprocess_exec(
