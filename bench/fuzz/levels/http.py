@@ -52,8 +52,10 @@ def _strategies(document: str) -> Sequence[Any]:
     """Return what draws cases that keep the rules of each operation, and cases that break them."""
     found = schemathesis.openapi.from_dict(json.loads(document)).get_all_operations()
     operations = [each.ok() for each in found if isinstance(each, Ok)]
-    modes = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
-    return [each.as_strategy(generation_mode=mode) for mode in modes for each in operations]
+    # One that takes nothing has no rules to break.
+    breakable = [each for each in operations if each.body or any(each.iter_parameters())]
+    modes = {GenerationMode.POSITIVE: operations, GenerationMode.NEGATIVE: breakable}
+    return [each.as_strategy(generation_mode=mode) for mode, some in modes.items() for each in some]
 
 
 def _send(batch: _Batch, target: Target, findings: Findings, seeded: int) -> None:
