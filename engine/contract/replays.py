@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from contextvars import copy_context
 from functools import partial
 from pathlib import Path
 
@@ -42,7 +43,9 @@ class UsedSignatures:
     async def use(self, signature: str, *, now: float, valid_s: float) -> bool:
         """Whether a signature is used for the first time; times in Unix seconds."""
         using = partial(self._use, signature, now=now, valid_s=valid_s)
-        return await asyncio.get_running_loop().run_in_executor(self._thread, using)
+        # What is logged there names the process and the request.
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, copy_context().run, using)
 
     def _use(self, signature: str, *, now: float, valid_s: float) -> bool:
         self._unwritten = {name: end for name, end in self._unwritten.items() if end >= now}

@@ -13,6 +13,8 @@ from threading import Event
 from typing import Any
 
 import pytest
+from structlog.contextvars import bound_contextvars, merge_contextvars
+from structlog.testing import capture_logs
 
 from engine.contract.codes import Code, Refusal
 from engine.contract.replays import UsedSignatures, used_signatures
@@ -159,7 +161,11 @@ async def test_a_signature_that_cannot_be_written_is_remembered_meanwhile(
     path = tmp_path / "signatures.sqlite3"
     with used_signatures(path) as used:
         assert await used.use("a", now=0, valid_s=1200)
-    with remembering(path) as (connection, used):
+    with (
+        remembering(path) as (connection, used),
+        bound_contextvars(process="engine"),
+        capture_logs(processors=[merge_contextvars]) as logs,
+    ):
         connection.execute(trouble)
         assert not await used.use("a", now=1, valid_s=1200)
         # More than one page holds.
@@ -167,6 +173,7 @@ async def test_a_signature_that_cannot_be_written_is_remembered_meanwhile(
         assert await used.use(long, now=1, valid_s=1200)
         assert not await used.use(long, now=1201, valid_s=1200)
         assert await used.use(long, now=1202, valid_s=1200)
+        assert {each["process"] for each in logs} == {"engine"}
 
 
 @pytest.mark.parametrize("trouble", ["BEGIN EXCLUSIVE", "DROP TABLE signatures"])

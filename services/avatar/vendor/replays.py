@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from contextvars import copy_context
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -59,7 +60,9 @@ class StoredSignatures:
     ) -> bytes:
         """Return the digest of the first body with this signature."""
         finding = partial(self._first_digest, signature, digest, now=now, kept_s=kept_s)
-        return await asyncio.get_running_loop().run_in_executor(self._thread, finding)
+        # What is logged there names the process and the request.
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, copy_context().run, finding)
 
     def _first_digest(self, signature: str, digest: bytes, *, now: float, kept_s: float) -> bytes:
         self._unwritten = {

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.contextvars import bound_contextvars, merge_contextvars
 from structlog.testing import capture_logs
 
 from services.avatar.vendor.callback import (
@@ -245,10 +246,15 @@ def test_signatures_that_are_stale_are_forgotten(tmp_path: Path) -> None:
 def test_a_signature_that_cannot_be_written_is_remembered_meanwhile(tmp_path: Path) -> None:
     path = tmp_path / "signatures.sqlite3"
     verify(make_verifier(path), make_body())
-    with remembering(path) as (connection, seen):
+    with (
+        remembering(path) as (connection, seen),
+        bound_contextvars(process="avatar"),
+        capture_logs(processors=[merge_contextvars]) as logs,
+    ):
         connection.execute("PRAGMA query_only = ON")
         verifier = CallbackVerifier(app_id=APP_ID, secrets=[SECRET], seen=seen)
         assert refusal(verifier, make_body(TaskId="task-2")) is Refusal.REPLAYED
+        assert [each["process"] for each in logs] == ["avatar"]
         for _ in "once", "again":
             verify(verifier, make_body(nonce="n2"))
         assert refusal(verifier, make_body(nonce="n2", TaskId="task-2")) is Refusal.REPLAYED
